@@ -1,0 +1,2 @@
+//! The meseta binary.
+fn main() {}

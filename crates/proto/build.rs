@@ -1,0 +1,36 @@
+//! Compiles the `.proto` files without protoc and writes the prost types.
+use std::path::PathBuf;
+
+const FILES: &[&str] = &[
+    "mesos/v1/mesos.proto",
+    "mesos/v1/allocator.proto",
+    "mesos/v1/maintenance.proto",
+    "mesos/v1/quota.proto",
+    "mesos/v1/scheduler.proto",
+    "mesos/v1/executor.proto",
+    "mesos/v1/master.proto",
+    "mesos/v1/agent.proto",
+    "mesos/v1/resource_provider.proto",
+    "mesos/scheduler.proto",
+    "mesos/internal/slave_info.proto",
+    "mesos/internal/messages.proto",
+    "mesos/internal/registry.proto",
+    "mesos/internal/authentication.proto",
+    "mesos/acls.proto",
+    "mesos/authorization.proto",
+    "mesos/fetcher.proto",
+    "mesos/seccomp.proto",
+    "mesos/slave/containerizer.proto",
+    "mesos/slave/oversubscription.proto",
+    "mesos/uri.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let set = protox::compile(FILES, ["proto"])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let mut config = prost_build::Config::new();
+    config.out_dir(&out).include_file("all.rs").btree_map(["."]).bytes(["."]);
+    config.compile_fds(set)?;
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! The `proto` room: wire types.
+#[allow(missing_docs, clippy::all)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/all.rs"));
+}
+pub use generated::mesos;
