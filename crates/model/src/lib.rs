@@ -1,5 +1,6 @@
 //! The `model` room: what the words mean.
 pub mod caller;
+pub mod container;
 pub mod ids;
 pub mod rng;
 pub mod step;
