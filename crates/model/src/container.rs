@@ -65,7 +65,7 @@ pub struct LaunchSpec {
     /// Cpu and memory bounds.
     pub limits: ContainerLimits,
     /// Resource limits of the process (`setrlimit`).
-    pub rlimits: Vec<v1::rlimit_info::RLimit>,
+    pub rlimits: Vec<v1::r_limit_info::RLimit>,
     /// The framework's wishes (image, volumes, networks); what the room cannot do fails the launch
     /// with the field's name.
     pub container: Option<v1::ContainerInfo>,
