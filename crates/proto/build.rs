@@ -30,7 +30,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let set = protox::compile(FILES, ["proto"])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let mut config = prost_build::Config::new();
-    config.out_dir(&out).include_file("all.rs").btree_map(["."]).bytes(["."]);
+    config
+        .out_dir(&out)
+        .include_file("all.rs")
+        .btree_map(["."])
+        .bytes(["."]);
     config.compile_fds(set)?;
     Ok(())
 }
