@@ -1,1 +1,3 @@
 //! The `agent` room.
+pub mod event;
+pub mod view;

@@ -1,1 +1,3 @@
 //! The `master` room.
+pub mod event;
+pub mod view;

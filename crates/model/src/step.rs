@@ -115,7 +115,10 @@ impl<T, X> Effects<T, X> {
     /// An empty list whose next number is `next_seq`.
     #[must_use]
     pub fn starting_at(next_seq: u64) -> Self {
-        Self { list: Vec::new(), next_seq }
+        Self {
+            list: Vec::new(),
+            next_seq,
+        }
     }
 
     fn seq(&mut self) -> Seq {
@@ -150,12 +153,18 @@ impl<T, X> Effects<T, X> {
 
     /// Does this now.
     pub fn push(&mut self, effect: X) {
-        self.list.push(Effect::Do { after: None, effect });
+        self.list.push(Effect::Do {
+            after: None,
+            effect,
+        });
     }
 
     /// Does this once `seq` is durable; drops it if that write fails.
     pub fn push_after(&mut self, seq: Seq, effect: X) {
-        self.list.push(Effect::Do { after: Some(seq), effect });
+        self.list.push(Effect::Do {
+            after: Some(seq),
+            effect,
+        });
     }
 
     /// Does this after `seq` if there is one, at once otherwise.
@@ -188,8 +197,15 @@ pub trait Core {
     fn step(&mut self, now: Now, event: Self::Event, out: &mut Effects<Self::Timer, Self::Effect>);
     /// The event that says that this timer is due.
     fn timer_fired(key: Self::Timer) -> Self::Event;
-    /// The event that says that a durable write is done.
-    fn persisted(seq: Seq) -> Self::Event;
+    /// The event that says that a durable write is done; `None` for a core without a disk.
+    fn persisted(seq: Seq) -> Option<Self::Event> {
+        let _ = seq;
+        None
+    }
     /// The event that says that a durable write failed; nothing that waited for it will happen.
-    fn persist_failed(seq: Seq, error: String) -> Self::Event;
+    /// `None` for a core without a disk.
+    fn persist_failed(seq: Seq, error: String) -> Option<Self::Event> {
+        let _ = (seq, error);
+        None
+    }
 }
