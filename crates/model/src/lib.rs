@@ -6,3 +6,4 @@ pub mod ids;
 pub mod rng;
 pub mod step;
 pub mod upid;
+pub mod wait_status;
