@@ -39,7 +39,10 @@ pub enum Action {
 #[allow(missing_docs)]
 pub enum Object<'a> {
     Any,
-    Framework { principal: Option<&'a str>, role: &'a str },
+    Framework {
+        principal: Option<&'a str>,
+        role: &'a str,
+    },
     User(&'a str),
     Role(&'a str),
 }

@@ -27,7 +27,7 @@ macro_rules! id {
             /// The wire form.
             #[must_use]
             pub fn to_wire(&self) -> v1::$wire {
-                v1::$wire { value: self.0.to_string(), ..Default::default() }
+                v1::$wire { value: self.0.to_string() }
             }
         }
 
@@ -120,7 +120,10 @@ impl ContainerId {
     pub fn to_wire(&self) -> v1::ContainerId {
         let mut wire: Option<v1::ContainerId> = None;
         for value in self.0.iter() {
-            wire = Some(v1::ContainerId { value: value.clone(), parent: wire.map(Box::new) });
+            wire = Some(v1::ContainerId {
+                value: value.clone(),
+                parent: wire.map(Box::new),
+            });
         }
         wire.unwrap_or_default()
     }

@@ -22,13 +22,19 @@ impl Upid {
     /// Joins the parts.
     #[must_use]
     pub fn new(name: impl Into<String>, address: SocketAddr) -> Self {
-        Self { name: name.into(), address }
+        Self {
+            name: name.into(),
+            address,
+        }
     }
 
     /// The actor of another name in the same process.
     #[must_use]
     pub fn sibling(&self, name: impl Into<String>) -> Self {
-        Self { name: name.into(), address: self.address }
+        Self {
+            name: name.into(),
+            address: self.address,
+        }
     }
 }
 
@@ -48,7 +54,10 @@ impl FromStr for Upid {
             return Err(bad());
         }
         let (ip, port) = address.rsplit_once(':').ok_or_else(bad)?;
-        let ip: IpAddr = ip.trim_matches(|c| c == '[' || c == ']').parse().map_err(|_| bad())?;
+        let ip: IpAddr = ip
+            .trim_matches(|c| c == '[' || c == ']')
+            .parse()
+            .map_err(|_| bad())?;
         let port: u16 = port.parse().map_err(|_| bad())?;
         Ok(Self::new(name, SocketAddr::new(ip, port)))
     }

@@ -47,7 +47,11 @@ impl fmt::Display for WaitStatus {
         }
         match self.signal() {
             Some(signal) => {
-                let core = if self.0 & 0x80 != 0 { " (core dumped)" } else { "" };
+                let core = if self.0 & 0x80 != 0 {
+                    " (core dumped)"
+                } else {
+                    ""
+                };
                 write!(f, "terminated with signal {}{core}", SignalName(signal))
             }
             None => write!(f, "wait status {}", self.0),
@@ -94,15 +98,24 @@ mod tests {
         let words = |status: WaitStatus| status.to_string();
         assert_eq!(words(WaitStatus::exited(0)), "exited with status 0");
         assert_eq!(words(WaitStatus::exited(3)), "exited with status 3");
-        assert_eq!(words(WaitStatus::signaled(9)), "terminated with signal Killed");
-        assert_eq!(words(WaitStatus(0x80 | 11)), "terminated with signal Segmentation fault (core dumped)");
+        assert_eq!(
+            words(WaitStatus::signaled(9)),
+            "terminated with signal Killed"
+        );
+        assert_eq!(
+            words(WaitStatus(0x80 | 11)),
+            "terminated with signal Segmentation fault (core dumped)"
+        );
     }
 
     #[test]
     fn exit_code_and_signal_exclude_one_another() {
         for raw in 0..=0xffff {
             let status = WaitStatus(raw);
-            assert!(status.exit_code().is_none() || status.signal().is_none(), "{raw}");
+            assert!(
+                status.exit_code().is_none() || status.signal().is_none(),
+                "{raw}"
+            );
         }
     }
 }

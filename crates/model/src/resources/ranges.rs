@@ -1,0 +1,202 @@
+//! Sets of whole numbers as sorted, disjoint, coalesced inclusive ranges (ports).
+
+use std::fmt;
+
+/// A sorted list of inclusive ranges that neither overlap nor touch.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Ranges(Vec<(u64, u64)>);
+
+impl Ranges {
+    /// No number at all.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Sorts and joins what overlaps or touches; pairs with the end before the beginning are
+    /// dropped (callers that must refuse them look first).
+    #[must_use]
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let mut pairs: Vec<(u64, u64)> = pairs.into_iter().filter(|(a, b)| a <= b).collect();
+        pairs.sort_unstable();
+        let mut joined: Vec<(u64, u64)> = Vec::with_capacity(pairs.len());
+        for (begin, end) in pairs {
+            match joined.last_mut() {
+                Some(last) if begin <= last.1.saturating_add(1) => last.1 = last.1.max(end),
+                _ => joined.push((begin, end)),
+            }
+        }
+        Self(joined)
+    }
+
+    /// The ranges, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Whether there is no number.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many numbers, saturating.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.iter().fold(0, |sum: u64, (a, b)| {
+            sum.saturating_add((b - a).saturating_add(1))
+        })
+    }
+
+    /// Whether `number` is in it.
+    #[must_use]
+    pub fn has(&self, number: u64) -> bool {
+        let after = self.0.partition_point(|(begin, _)| *begin <= number);
+        after > 0 && self.0[after - 1].1 >= number
+    }
+
+    /// Whether every number of `other` is in it.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        let mut mine = self.0.iter();
+        let mut current = mine.next();
+        other.0.iter().all(|(begin, end)| {
+            while let Some((_, last)) = current
+                && last < begin
+            {
+                current = mine.next();
+            }
+            current.is_some_and(|(first, last)| first <= begin && end <= last)
+        })
+    }
+
+    /// Whether some number is in both.
+    #[must_use]
+    pub fn intersects(&self, other: &Self) -> bool {
+        let (mut i, mut j) = (0, 0);
+        while let (Some(a), Some(b)) = (self.0.get(i), other.0.get(j)) {
+            if a.1 < b.0 {
+                i += 1;
+            } else if b.1 < a.0 {
+                j += 1;
+            } else {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Adds every number of `other`; what is in both counts once.
+    pub fn add(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        let mine = std::mem::take(&mut self.0);
+        *self = Self::from_pairs(mine.into_iter().chain(other.iter()));
+    }
+
+    /// Takes every number of `other` away; what is absent stays absent.
+    pub fn subtract(&mut self, other: &Self) {
+        let mut left = Vec::with_capacity(self.0.len());
+        let mut gaps = other.0.iter().peekable();
+        for &(begin, end) in &self.0 {
+            let mut begin = Some(begin);
+            while let Some(&&(gap_begin, gap_end)) = gaps.peek() {
+                let Some(first) = begin else { break };
+                if gap_begin > end {
+                    break;
+                }
+                if gap_end >= first {
+                    if gap_begin > first {
+                        left.push((first, gap_begin - 1));
+                    }
+                    begin = if gap_end < end {
+                        Some(gap_end + 1)
+                    } else {
+                        None
+                    };
+                }
+                if gap_end > end {
+                    break;
+                }
+                gaps.next();
+            }
+            if let Some(first) = begin {
+                left.push((first, end));
+            }
+        }
+        self.0 = left;
+    }
+}
+
+impl fmt::Display for Ranges {
+    /// `[31000-32000, 33000-33000]`, as Mesos prints them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (i, (begin, end)) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{begin}-{end}")?;
+        }
+        f.write_str("]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn ranges(pairs: &[(u64, u64)]) -> Ranges {
+        Ranges::from_pairs(pairs.iter().copied())
+    }
+
+    #[test]
+    fn joins_what_overlaps_or_touches() {
+        assert_eq!(
+            ranges(&[(5, 9), (1, 2), (3, 3), (8, 12)]).0,
+            [(1, 3), (5, 12)]
+        );
+        assert_eq!(
+            ranges(&[(0, u64::MAX), (u64::MAX, u64::MAX)]).0,
+            [(0, u64::MAX)]
+        );
+        assert_eq!(ranges(&[(3, 1)]), Ranges::new());
+        assert_eq!(ranges(&[(0, u64::MAX)]).count(), u64::MAX);
+    }
+
+    #[test]
+    fn subtraction_cuts_at_both_ends() {
+        let mut all = ranges(&[(0, u64::MAX)]);
+        all.subtract(&ranges(&[(0, 0), (10, 20), (u64::MAX, u64::MAX)]));
+        assert_eq!(all.0, [(1, 9), (21, u64::MAX - 1)]);
+    }
+
+    fn small() -> impl Strategy<Value = Ranges> {
+        prop::collection::vec((0u64..60, 0u64..12), 0..6)
+            .prop_map(|v| Ranges::from_pairs(v.into_iter().map(|(b, l)| (b, b + l))))
+    }
+
+    fn numbers(ranges: &Ranges) -> BTreeSet<u64> {
+        ranges.iter().flat_map(|(a, b)| a..=b).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_plain_sets(a in small(), b in small()) {
+            let (x, y) = (numbers(&a), numbers(&b));
+            let (mut sum, mut rest) = (a.clone(), a.clone());
+            sum.add(&b);
+            rest.subtract(&b);
+            prop_assert_eq!(numbers(&sum), x.union(&y).copied().collect::<BTreeSet<_>>());
+            prop_assert_eq!(numbers(&rest), x.difference(&y).copied().collect::<BTreeSet<_>>());
+            prop_assert_eq!(Ranges::from_pairs(rest.iter()), rest, "stays coalesced");
+            prop_assert_eq!(a.contains(&b), y.is_subset(&x));
+            prop_assert_eq!(a.intersects(&b), !x.is_disjoint(&y));
+            prop_assert_eq!(a.count(), x.len() as u64);
+            for n in 0..75 {
+                prop_assert_eq!(a.has(n), x.contains(&n));
+            }
+        }
+    }
+}
