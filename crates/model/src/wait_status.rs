@@ -32,6 +32,29 @@ impl WaitStatus {
         (signal != 0 && signal != 0x7f).then_some(signal)
     }
 
+    /// Reads the sentence that an executor puts into a task's last status (`Command exited with status
+    /// 3`); Mesos's own executors word it alike. `None` for any other sentence.
+    #[must_use]
+    pub fn from_message(message: &str) -> Option<Self> {
+        let rest = message.strip_prefix("Command ")?;
+        if let Some(code) = rest.strip_prefix("exited with status ") {
+            return code.trim().parse().ok().map(Self::exited);
+        }
+        let rest = rest.strip_prefix("terminated with signal ")?;
+        let name = rest.trim_end_matches(" (core dumped)");
+        (1..=64)
+            .find(|&signal| SignalName(signal).to_string() == name)
+            .map(Self::signaled)
+    }
+
+    /// What a shell would make of it: the exit code, or 128 and the signal.
+    #[must_use]
+    pub fn shell_code(self) -> i32 {
+        self.exit_code()
+            .or_else(|| self.signal().map(|signal| 128 + signal))
+            .unwrap_or(1)
+    }
+
     /// Exited with code 0.
     #[must_use]
     pub fn is_success(self) -> bool {
@@ -106,6 +129,25 @@ mod tests {
             words(WaitStatus(0x80 | 11)),
             "terminated with signal Segmentation fault (core dumped)"
         );
+    }
+
+    #[test]
+    fn its_own_words_are_read_back() {
+        let statuses = (0..=255)
+            .map(WaitStatus::exited)
+            .chain((1..=31).map(WaitStatus::signaled));
+        for status in statuses {
+            assert_eq!(
+                WaitStatus::from_message(&format!("Command {status}")),
+                Some(status)
+            );
+        }
+        assert_eq!(WaitStatus::from_message("Executor terminated"), None);
+        assert_eq!(
+            WaitStatus::from_message("Command exited with status x"),
+            None
+        );
+        assert_eq!(WaitStatus::signaled(15).shell_code(), 143);
     }
 
     #[test]
