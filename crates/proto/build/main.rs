@@ -1,4 +1,14 @@
-//! Compiles the `.proto` files without protoc and writes the prost types.
+//! Compiles the `.proto` files without protoc, and writes two things from the same descriptors: the
+//! prost types, and the field tables that the JSON codec and the binary check work from.
+//!
+//! `schema` flattens the descriptors into plain lists, `names` spells things as prost does, `quirks`
+//! holds what the descriptors cannot say, `emit` writes the Rust text.
+mod emit;
+mod names;
+mod quirks;
+mod schema;
+
+use std::error::Error;
 use std::path::PathBuf;
 
 const FILES: &[&str] = &[
@@ -23,12 +33,19 @@ const FILES: &[&str] = &[
     "mesos/slave/containerizer.proto",
     "mesos/slave/oversubscription.proto",
     "mesos/uri.proto",
+    "meseta/registry.proto",
 ];
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
+    println!("cargo:rerun-if-changed=build");
     let set = protox::compile(FILES, ["proto"])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
+
+    let schema = schema::Schema::from_descriptors(&set)?;
+    quirks::check(&schema)?;
+    std::fs::write(out.join("tables.rs"), emit::tables(&schema)?)?;
+
     let mut config = prost_build::Config::new();
     config
         .out_dir(&out)

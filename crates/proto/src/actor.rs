@@ -8,7 +8,7 @@
 //! one with `Message::from(payload)`.
 use prost::Message as _;
 
-use crate::decode::DecodeError;
+use crate::binary::{self, DecodeError};
 use crate::mesos::{internal, scheduler};
 
 macro_rules! messages {
@@ -31,10 +31,10 @@ macro_rules! messages {
             ///
             /// # Errors
             /// [`DecodeError::UnknownMessage`] when no message has this name (Mesos drops such a message
-            /// without a word), else whatever [`crate::decode::decode`] finds wrong with the bytes.
+            /// without a word), else whatever [`crate::decode`] finds wrong with the bytes.
             pub fn decode(full_name: &str, bytes: &[u8]) -> Result<Self, DecodeError> {
                 match full_name {
-                    $($name => crate::decode::decode::<$payload>(bytes).map(Self::from),)*
+                    $($name => binary::decode::<$payload>(bytes).map(Self::from),)*
                     _ => Err(DecodeError::UnknownMessage { name: full_name.to_owned() }),
                 }
             }
