@@ -107,6 +107,16 @@ pub enum OperatorCall {
     Teardown(FrameworkId),
     /// Declare an agent gone for good.
     MarkAgentGone(AgentId),
+    /// End one task of any framework, as its scheduler could (Meseta's own call, `KILL_TASK`).
+    /// Refused as not found if no live task has this id.
+    KillTask {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        task: meseta_model::ids::TaskId,
+        /// Overrides the task's own policy.
+        policy: Option<meseta_proto::mesos::v1::KillPolicy>,
+    },
 }
 
 /// What identifies a timer of the master.
