@@ -13,6 +13,7 @@
 //!
 //! **Invariants.** A [`resources::Resources`] never holds a negative or empty entry and never wraps;
 //! what `validation` lets pass converts without loss; no input, however hostile, panics.
+pub mod attributes;
 pub mod caller;
 pub mod container;
 pub mod edge;
@@ -22,4 +23,5 @@ pub mod rng;
 pub mod roles;
 pub mod step;
 pub mod upid;
+pub mod version;
 pub mod wait_status;

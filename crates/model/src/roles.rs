@@ -87,3 +87,150 @@ impl fmt::Debug for Role {
         write!(f, "Role({})", self.0)
     }
 }
+
+/// Why a text is no role name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRole {
+    /// The empty string.
+    #[error("Role names cannot be the empty string")]
+    Empty,
+    /// A slash in front.
+    #[error("Role '{0}' cannot start with a slash")]
+    LeadingSlash(String),
+    /// A slash at the end.
+    #[error("Role '{0}' cannot end with a slash")]
+    TrailingSlash(String),
+    /// An empty part.
+    #[error("Role '{0}' cannot contain two adjacent slashes")]
+    DoubleSlash(String),
+    /// A part that is `.`, `..` or `*`.
+    #[error("Role '{role}' cannot include '{part}' as a component")]
+    ReservedPart {
+        /// The whole name.
+        role: String,
+        /// The part.
+        part: String,
+    },
+    /// A part that looks like an option.
+    #[error("Role component '{0}' is invalid because it starts with a dash")]
+    LeadingDash(String),
+    /// Whitespace, or the byte 0x7f, which Mesos calls backspace.
+    #[error("Role component '{0}' is invalid because it contains backspace or whitespace")]
+    BadCharacter(String),
+}
+
+/// Checks a role name: `*` alone, or parts separated by single slashes.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn validate(role: &str) -> Result<(), InvalidRole> {
+    if role == DEFAULT_ROLE {
+        return Ok(());
+    }
+    if role.is_empty() {
+        return Err(InvalidRole::Empty);
+    }
+    if role.starts_with('/') {
+        return Err(InvalidRole::LeadingSlash(role.to_owned()));
+    }
+    if role.ends_with('/') {
+        return Err(InvalidRole::TrailingSlash(role.to_owned()));
+    }
+    if role.contains("//") {
+        return Err(InvalidRole::DoubleSlash(role.to_owned()));
+    }
+    role.split('/')
+        .try_for_each(|part| validate_part(role, part))
+}
+
+fn validate_part(role: &str, part: &str) -> Result<(), InvalidRole> {
+    if matches!(part, "." | ".." | DEFAULT_ROLE) {
+        return Err(InvalidRole::ReservedPart {
+            role: role.to_owned(),
+            part: part.to_owned(),
+        });
+    }
+    if part.starts_with('-') {
+        return Err(InvalidRole::LeadingDash(part.to_owned()));
+    }
+    let bad = |c| matches!(c, '\t' | '\n' | '\x0b' | '\x0c' | '\r' | ' ' | '\x7f');
+    if part.contains(bad) {
+        return Err(InvalidRole::BadCharacter(part.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_fine() {
+        for role in [
+            "*",
+            "a",
+            "a/b",
+            "a-b",
+            "a.b",
+            "…",
+            "eng/web/prod",
+            "...",
+            "a*",
+        ] {
+            assert_eq!(validate(role), Ok(()), "{role}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_refused() {
+        let cases = [
+            ("", "Role names cannot be the empty string"),
+            ("/", "Role '/' cannot start with a slash"),
+            ("/a", "Role '/a' cannot start with a slash"),
+            ("a/", "Role 'a/' cannot end with a slash"),
+            ("a//b", "Role 'a//b' cannot contain two adjacent slashes"),
+            ("a/.", "Role 'a/.' cannot include '.' as a component"),
+            ("..", "Role '..' cannot include '..' as a component"),
+            ("a/*", "Role 'a/*' cannot include '*' as a component"),
+            (
+                "-a",
+                "Role component '-a' is invalid because it starts with a dash",
+            ),
+            (
+                "a/b c",
+                "Role component 'b c' is invalid because it contains backspace or whitespace",
+            ),
+            (
+                "a\x7f",
+                "Role component 'a\x7f' is invalid because it contains backspace or whitespace",
+            ),
+        ];
+        for (role, text) in cases {
+            assert_eq!(
+                validate(role).map_err(|e| e.to_string()),
+                Err(text.to_owned()),
+                "{role}"
+            );
+        }
+    }
+
+    #[test]
+    fn below_means_a_longer_path() {
+        let below = |role: &str, of: &str| Role::from(role).is_strictly_below(&Role::from(of));
+        assert!(below("a/b", "a"));
+        assert!(below("a/b/c", "a"));
+        assert!(!below("a", "a"));
+        assert!(!below("ab", "a"));
+        assert!(!below("a", "a/b"));
+        assert!(!below("a", "*"));
+        assert!(Role::from("a").is_or_is_below(&Role::from("a")));
+    }
+
+    #[test]
+    fn ancestors_come_nearest_first() {
+        let role = Role::from("a/b/c");
+        assert_eq!(role.ancestors().collect::<Vec<_>>(), ["a/b", "a"]);
+        assert_eq!(role.top(), "a");
+        assert_eq!(Role::default().ancestors().count(), 0);
+    }
+}

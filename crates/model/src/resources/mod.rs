@@ -6,9 +6,12 @@
 //! equal resources are equal lists and sums are merges of two sorted lists.
 //!
 //! Invariants: no entry is empty, no quantity is negative, every gpus quantity is whole, no two
-//! entries have the same key. They hold for every value that [`wire`] or [`text`] let in, and every
+//! entries have the same key. They hold for every value that [`Resources::from_wire`] or [`Resources::parse`] lets in, and every
 //! operation keeps them. Where a quantity would leave `i64` it stays at the end of it.
 
+mod conversion;
+mod document;
+mod invalid;
 mod kind;
 mod name;
 mod quantities;
@@ -16,13 +19,21 @@ mod ranges;
 mod resource;
 mod scalar;
 mod select;
+mod show;
+mod text;
 mod value;
+mod value_text;
+mod wire;
+mod wire_kind;
 
 use std::cmp::Ordering;
 use std::ops::{Add, AddAssign};
 
 use smallvec::SmallVec;
 
+pub use conversion::{CannotConvert, Conversion, conversions};
+pub use document::ResourceDocument;
+pub use invalid::{InvalidResource, InvalidResources};
 pub use kind::{
     Disk, DiskSource, DiskSourceType, Kind, Labels, Persistence, Reservation, ReservationType,
 };
@@ -31,7 +42,12 @@ pub use quantities::Quantities;
 pub use ranges::Ranges;
 pub use resource::Resource;
 pub use scalar::{BadScalar, SCALAR_LIMIT, Scalar};
+pub use show::Shown;
+pub use text::{BadResourceText, parse_list};
 pub use value::{ItemSet, Value};
+pub use value_text::{BadValueText, ParsedValue, parse_value};
+pub use wire::{ResourceFormat, reformat};
+pub use wire_kind::RESERVATION_DEPTH_LIMIT;
 
 /// A bag of resources. Cheap to add and compare; order and equality are independent of how it came
 /// about.
@@ -265,3 +281,6 @@ impl<'a> IntoIterator for &'a Resources {
         self.iter()
     }
 }
+
+#[cfg(test)]
+mod tests;

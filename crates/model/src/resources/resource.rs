@@ -70,6 +70,14 @@ impl Resource {
         }
     }
 
+    /// The quantity over all copies, if it is a scalar. A shared volume exists once however often it is
+    /// held.
+    #[must_use]
+    pub fn total_quantity(&self) -> Option<Scalar> {
+        let copies = if self.is_shared() { 1 } else { self.count };
+        Some(self.quantity()?.saturating_mul(copies))
+    }
+
     /// What stands behind it.
     #[must_use]
     pub fn kind(&self) -> &Kind {

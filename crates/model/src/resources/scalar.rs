@@ -83,6 +83,12 @@ impl Scalar {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// So many times as much, kept within `i64`.
+    #[must_use]
+    pub const fn saturating_mul(self, times: u32) -> Self {
+        Self(self.0.saturating_mul(times as i64))
+    }
+
     /// The difference, kept within `i64`.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Quantities, Ranges, Reservation, Resource, ResourceName, Resources, Scalar, Value};
+use super::{
+    ItemSet, Quantities, Ranges, Reservation, Resource, ResourceName, Resources, Scalar, Value,
+};
 use crate::roles::Role;
 
 impl Resources {
@@ -170,7 +172,7 @@ impl Resources {
         self.entries
             .iter()
             .filter(|entry| entry.name() == name)
-            .filter_map(Resource::quantity)
+            .filter_map(Resource::total_quantity)
             .fold(Scalar::ZERO, Scalar::saturating_add)
     }
 
@@ -186,30 +188,57 @@ impl Resources {
         all
     }
 
+    /// All items of that name over all kinds.
+    #[must_use]
+    pub fn items(&self, name: &ResourceName) -> ItemSet {
+        let mut all = ItemSet::new();
+        for entry in self.entries.iter().filter(|entry| entry.name() == name) {
+            if let Value::Set(items) = entry.value() {
+                all.extend(items.iter().cloned());
+            }
+        }
+        all
+    }
+
     /// The scalar totals by name over all kinds; shared ones count once.
     #[must_use]
     pub fn quantities(&self) -> Quantities {
         let mut totals = Quantities::new();
         for entry in &self.entries {
-            if let Some(quantity) = entry.quantity() {
+            if let Some(quantity) = entry.total_quantity() {
                 totals.add_scalar(entry.name(), quantity);
             }
         }
         totals
     }
 
-    /// Whether the scalar totals by name reach `wanted`.
+    /// Whether there is at least `wanted` of everything; numbers and items count one each, as Mesos
+    /// counts them here.
     #[must_use]
     pub fn contains_quantities(&self, wanted: &Quantities) -> bool {
         wanted
             .iter()
-            .all(|(name, quantity)| self.total(name) >= quantity)
+            .all(|(name, quantity)| self.amount(name) >= quantity)
+    }
+
+    fn amount(&self, name: &ResourceName) -> Scalar {
+        let of_entry = |entry: &Resource| match entry.value() {
+            Value::Scalar(_) => entry.total_quantity().unwrap_or_default(),
+            Value::Ranges(ranges) => {
+                Scalar::from_whole(i64::try_from(ranges.count()).unwrap_or(i64::MAX))
+            }
+            Value::Set(items) => Scalar::from_whole(i64::try_from(items.len()).unwrap_or(i64::MAX)),
+        };
+        let entries = self.entries.iter().filter(|entry| entry.name() == name);
+        entries
+            .map(of_entry)
+            .fold(Scalar::ZERO, Scalar::saturating_add)
     }
 
     /// The same with no more than `most` of the scalar `name` over all kinds; earlier entries are kept
     /// first, one entry is cut, indivisible ones stay whole or go. The allocator's way to split an agent.
     #[must_use]
-    pub fn shrunk(&self, name: &ResourceName, most: Scalar) -> Self {
+    pub fn at_most(&self, name: &ResourceName, most: Scalar) -> Self {
         let mut left = most;
         self.entries
             .iter()
@@ -217,7 +246,7 @@ impl Resources {
                 if entry.name() != name {
                     return Some(entry.clone());
                 }
-                let quantity = entry.quantity()?;
+                let quantity = entry.total_quantity()?;
                 if quantity <= left {
                     left = left.saturating_sub(quantity);
                     return Some(entry.clone());
