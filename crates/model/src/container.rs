@@ -68,7 +68,7 @@ pub struct LaunchSpec {
     pub rlimits: Vec<v1::r_limit_info::RLimit>,
     /// The framework's wishes (image, volumes, networks); what the room cannot do fails the launch
     /// with the field's name.
-    pub container: Option<v1::ContainerInfo>,
+    pub container: Option<Box<v1::ContainerInfo>>,
 }
 
 /// How a container ended.

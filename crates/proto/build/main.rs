@@ -52,6 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include_file("all.rs")
         .btree_map(["."])
         .bytes(["."]);
+    for field in quirks::BOXED {
+        config.boxed(field);
+    }
     config.compile_fds(set)?;
     Ok(())
 }

@@ -41,7 +41,7 @@ impl Resource {
             return Err(InvalidResource::DiskInfoOn(wire.name.clone()));
         }
         let kind = Kind {
-            disk: wire.disk.as_ref().map(disk_from_wire).transpose()?,
+            disk: wire.disk.as_deref().map(disk_from_wire).transpose()?,
             reservations: reservations_from_wire(wire)?,
             revocable: wire.revocable.is_some(),
             shared: wire.shared.is_some(),
@@ -79,7 +79,7 @@ impl Resource {
             allocation_info: self.allocation_role().map(|role| AllocationInfo {
                 role: Some(role.to_string()),
             }),
-            disk: self.disk().map(disk_to_wire),
+            disk: self.disk().map(disk_to_wire).map(Box::new),
             revocable: self.is_revocable().then(RevocableInfo::default),
             shared: self.is_shared().then(SharedInfo::default),
             reservations: self

@@ -72,7 +72,7 @@ fn disk(fill: impl FnOnce(&mut DiskInfo)) -> v1::Resource {
     fill(&mut info);
     cpus(|wire| {
         wire.name = "disk".to_owned();
-        wire.disk = Some(info);
+        wire.disk = Some(Box::new(info));
     })
 }
 
@@ -305,7 +305,7 @@ fn bad_disks_are_refused() {
     };
     let cases = [
         (
-            cpus(|wire| wire.disk = Some(DiskInfo::default())),
+            cpus(|wire| wire.disk = Some(Box::default())),
             "DiskInfo should not be set for cpus resource",
         ),
         (
