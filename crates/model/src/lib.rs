@@ -15,6 +15,7 @@
 //! what `validation` lets pass converts without loss; no input, however hostile, panics.
 pub mod attributes;
 pub mod caller;
+pub mod capabilities;
 pub mod container;
 pub mod edge;
 pub mod ids;
@@ -22,6 +23,7 @@ pub mod resources;
 pub mod rng;
 pub mod roles;
 pub mod step;
+pub mod units;
 pub mod upid;
 pub mod version;
 pub mod wait_status;
