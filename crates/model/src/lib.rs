@@ -23,6 +23,8 @@ pub mod resources;
 pub mod rng;
 pub mod roles;
 pub mod step;
+pub mod task;
+pub mod task_state;
 pub mod units;
 pub mod upid;
 pub mod version;
