@@ -1,3 +1,49 @@
-//! The `agent` room.
+//! The `agent` room: the decision core of an agent.
+//!
+//! What it is: one plain struct, [`Agent`], that takes events (a master's message, an executor's
+//! call, a container's end, a timer, a finished write) and answers with effects. It owns frameworks,
+//! executors, tasks, status updates until they are acknowledged, checkpoints and their recovery,
+//! and the collection of old sandboxes.
+//!
+//! What it never does: open a socket or a file, read a clock, start a process, draw randomness that
+//! no event seeded. Paths below `meta/` are names in [`Write`](meseta_model::step::Write)s; the
+//! driver writes them.
+//!
+//! Where to start reading: the `step` match in [`agent`], then [`launch`] (how a task gets to an
+//! executor) and [`updates`] (how what it says gets to the master).
+//!
+//! Invariants:
+//! - A task's updates go out in order, one unacknowledged at a time, and are kept until acknowledged.
+//! - A terminal state is final; a task id is live at most once per framework.
+//! - For a checkpointing framework nothing happens that a restart would forget: a container starts
+//!   after its infos are on disk, its program runs after its pid is, an update goes out after its
+//!   record is.
+//! - Every request gets exactly one reply.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod agent;
+mod checkpoint;
+pub mod config;
+mod containers;
+mod environment;
 pub mod event;
+mod executor;
+mod executor_api;
+mod framework;
+mod gc;
+mod kill;
+mod launch;
+pub mod limits;
+mod master_messages;
+mod outbox;
+mod registration;
+mod restart;
+mod shutdown;
+mod task;
+mod text;
+mod updates;
 pub mod view;
+
+pub use agent::Agent;
+pub use config::{BadConfig, Config, ReconfigurationPolicy, Recover};

@@ -1,0 +1,82 @@
+//! Every bound of this room, what happens there, and where it comes from.
+
+use std::time::Duration;
+
+/// Resend interval of a new unacknowledged update. Mesos: `STATUS_UPDATE_RETRY_INTERVAL_MIN`.
+pub const UPDATE_RETRY_MIN: Duration = Duration::from_secs(10);
+
+/// The resend interval doubles up to this. Mesos: `STATUS_UPDATE_RETRY_INTERVAL_MAX`.
+pub const UPDATE_RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// Registration attempts are never further apart. Mesos: `REGISTER_RETRY_INTERVAL_MAX`.
+pub const REGISTER_RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// After a broken link the agent knocks at the same address at most this far apart, so that a
+/// master that restarts there has its agents back within two seconds.
+pub const RECONNECT_RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// The first attempt after a broken link comes within this.
+pub const RECONNECT_FIRST: Duration = Duration::from_millis(200);
+
+/// What the agent expects between pings until a master announces its own total (15 s, five times).
+pub const PING_TIMEOUT_DEFAULT: Duration = Duration::from_secs(75);
+
+/// The longest ping total that a master can announce; more is taken as this.
+pub const PING_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Interval of HEARTBEAT events on an executor's stream. Mesos: `DEFAULT_EXECUTOR_HEARTBEAT_INTERVAL`.
+pub const EXECUTOR_HEARTBEAT: Duration = Duration::from_secs(30 * 60);
+
+/// The longest window that executors get to come back after an agent restart. Mesos:
+/// `MAX_EXECUTOR_REREGISTRATION_TIMEOUT`; a longer setting is refused at start.
+pub const EXECUTOR_REREGISTRATION_MAX: Duration = Duration::from_secs(15);
+
+/// A failed write of status updates is tried again after this, doubling to [`WRITE_RETRY_MAX`].
+pub const WRITE_RETRY_MIN: Duration = Duration::from_millis(500);
+
+/// See [`WRITE_RETRY_MIN`].
+pub const WRITE_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Frameworks kept as history; the oldest is forgotten. Mesos: `MAX_COMPLETED_FRAMEWORKS`.
+pub const COMPLETED_FRAMEWORKS: usize = 50;
+
+/// Finished tasks kept per executor run; the oldest is forgotten. Mesos:
+/// `MAX_COMPLETED_TASKS_PER_EXECUTOR`.
+pub const COMPLETED_TASKS_PER_EXECUTOR: usize = 200;
+
+/// Statuses kept per task for the views; the oldest is dropped. (Mesos: unbounded.)
+pub const STATUSES_PER_TASK: usize = 100;
+
+/// Unacknowledged updates kept per task. Past it a further one that is not terminal is refused with
+/// 429, so that the executor keeps it; a terminal one is always taken. (Mesos: unbounded.)
+pub const UNACKNOWLEDGED_UPDATES_PER_TASK: usize = 1000;
+
+/// How many UUIDs of already handled updates a task's stream remembers to drop repetitions.
+pub const REMEMBERED_UUIDS: usize = 2 * UNACKNOWLEDGED_UPDATES_PER_TASK;
+
+/// Update streams per framework for tasks that no executor here has; past it such updates are
+/// refused or dropped. They come only from executors that invent task ids and from a master that
+/// asks about tasks which never arrived.
+pub const STRAY_STREAMS_PER_FRAMEWORK: usize = 1000;
+
+/// Tasks that wait for one executor to subscribe. Past it a launch is answered TASK_DROPPED.
+pub const QUEUED_TASKS_PER_EXECUTOR: usize = 100_000;
+
+/// Directories that wait for collection; past it the oldest goes at once.
+pub const GARBAGE: usize = 100_000;
+
+/// The bytes of a checkpointed message that are believed; a longer announced length is damage.
+pub const RECORD_BYTES: usize = 64 << 20;
+
+/// How far the command is quoted in a command executor's name before it is cut to
+/// [`NAME_COMMAND_CUT`] and dots. Mesos's numbers.
+pub const NAME_COMMAND_BYTES: usize = 15;
+
+/// See [`NAME_COMMAND_BYTES`].
+pub const NAME_COMMAND_CUT: usize = 12;
+
+/// Cpu that a command executor gets on top of its task, in cpus (`DEFAULT_EXECUTOR_CPUS`).
+pub const COMMAND_EXECUTOR_CPUS: f64 = 0.1;
+
+/// Memory that a command executor gets on top of its task, in MB (`DEFAULT_EXECUTOR_MEM`).
+pub const COMMAND_EXECUTOR_MEM_MB: f64 = 32.0;

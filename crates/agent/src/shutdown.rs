@@ -1,0 +1,133 @@
+//! Ending executors, frameworks, and the agent as a whole.
+
+use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId};
+use meseta_model::step::Write;
+use meseta_proto::mesos::internal;
+use meseta_proto::mesos::v1::executor::event::Type;
+
+use crate::agent::{Agent, Phase};
+use crate::checkpoint::{self, Then};
+use crate::environment;
+use crate::event::{Effect, Timer};
+use crate::executor::{Container, State, event};
+use crate::outbox::Outbox;
+
+impl Agent {
+    /// Asks an executor to go, and ends its container if it has not gone within its grace.
+    pub(crate) fn shutdown_executor(
+        &mut self,
+        out: &mut Outbox<'_>,
+        framework: &FrameworkId,
+        id: &ExecutorId,
+    ) {
+        let config = self.config.clone();
+        let Some(executor) = self.executor_mut(framework, id) else {
+            return;
+        };
+        if !matches!(executor.state, State::Registering | State::Running) {
+            return;
+        }
+        executor.state = State::Terminating;
+        if matches!(executor.container, Container::Preparing(_)) {
+            // Nothing was started yet, and nothing will be.
+            return self.executor_terminated(out, framework, id, None);
+        }
+        executor.send(out, event(Type::Shutdown));
+        let run = executor.container_id.clone();
+        let grace = environment::shutdown_grace(&config, &executor.info);
+        out.wake(
+            Timer::ExecutorShutdown(framework.clone(), id.clone(), run),
+            grace,
+        );
+    }
+
+    pub(crate) fn executor_not_shut_down(&mut self, out: &mut Outbox<'_>, run: &ContainerId) {
+        let Some((framework, id)) = self.by_container(run) else {
+            return;
+        };
+        let executor = self.executor(&framework, &id);
+        if executor.is_some_and(|executor| executor.state == State::Terminating) {
+            out.push(Effect::DestroyContainer(run.clone()));
+        }
+    }
+
+    pub(crate) fn shutdown_executor_message(
+        &mut self,
+        out: &mut Outbox<'_>,
+        message: internal::ShutdownExecutorMessage,
+    ) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let framework = FrameworkId::from(&message.framework_id.unwrap_or_default());
+        let id = ExecutorId::from(&message.executor_id.unwrap_or_default());
+        if self.frameworks.get(&framework).is_some_and(|f| !f.terminating) {
+            self.shutdown_executor(out, &framework, &id);
+        }
+    }
+
+    pub(crate) fn shutdown_framework_message(
+        &mut self,
+        out: &mut Outbox<'_>,
+        framework: &FrameworkId,
+    ) {
+        if self.phase == Phase::Running {
+            self.shutdown_framework(out, framework);
+        }
+    }
+
+    /// Ends all executors of a framework that nobody speaks for any more. No update of it goes out
+    /// from here on: nobody would acknowledge it.
+    pub(crate) fn shutdown_framework(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId) {
+        let Some(found) = self.frameworks.get_mut(framework) else {
+            return;
+        };
+        if found.terminating {
+            return;
+        }
+        found.terminating = true;
+        let executors: Vec<ExecutorId> = found.executors.keys().cloned().collect();
+        self.drop_framework_streams(out, framework);
+        for id in executors {
+            self.shutdown_executor(out, framework, &id);
+            self.remove_executor_if_done(out, framework, &id);
+        }
+        self.remove_framework_if_idle(out, framework);
+    }
+
+    /// The master will not have this agent any more.
+    pub(crate) fn shutdown_message(&mut self, out: &mut Outbox<'_>, message: Option<&str>) {
+        let reason = match message {
+            Some(text) if !text.is_empty() => format!("the master told the agent to shut down: {text}"),
+            Some(_) | None => "the master told the agent to shut down".to_owned(),
+        };
+        self.shutdown(out, reason);
+    }
+
+    /// Ends everything that runs here, then the agent.
+    pub(crate) fn shutdown(&mut self, out: &mut Outbox<'_>, reason: String) {
+        if matches!(self.phase, Phase::Terminating | Phase::Exited) {
+            return;
+        }
+        self.phase = Phase::Terminating;
+        self.exit_reason = reason;
+        out.cancel(Timer::Register);
+        out.cancel(Timer::PingTimeout);
+        self.show_agent(out);
+        let frameworks: Vec<FrameworkId> = self.frameworks.keys().cloned().collect();
+        if frameworks.is_empty() {
+            return self.finish_shutdown(out);
+        }
+        // The last of them to go finishes the shutdown.
+        for framework in frameworks {
+            self.shutdown_framework(out, &framework);
+        }
+    }
+
+    /// Nothing runs here any more. The next start is that of a new agent, so the link to this one's
+    /// directory goes first.
+    pub(crate) fn finish_shutdown(&mut self, out: &mut Outbox<'_>) {
+        let path = checkpoint::LATEST_AGENT.to_owned();
+        self.persist(out, vec![Write::Delete { path }], Then::Exit);
+    }
+}
