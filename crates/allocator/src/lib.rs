@@ -1,1 +1,127 @@
-//! The `allocator` room.
+//! The `allocator` room: who is offered what.
+//!
+//! **What it is.** One plain struct, [`Allocator`], that is told what frameworks want and what agents
+//! have, and that hands out [`Grant`]s: roles by Dominant Resource Fairness, then the frameworks of a
+//! role, agent by agent in random order, first to meet guarantees, then the rest. What is granted counts
+//! as allocated until it is given back with [`Allocator::recover`].
+//!
+//! **What it never does.** It reads no clock, draws from no generator but the one it is handed, knows no
+//! wire type, connection or storage, and makes no offers: ids and their life are the master's. It does
+//! not run by itself either: [`Allocator::next_wake`] says when [`Allocator::allocate`] should be called.
+//!
+//! **Where to start reading.** `cycle` decides; `wake` says when and for which agents; `sorter` keeps
+//! the shares; `quota` keeps promises and limits; `filter` remembers refusals. The rest of the face is
+//! in `frameworks`, `agents`, `ledger` (what is allocated) and `settings`.
+//!
+//! **Invariants.** What is allocated on an agent never exceeds what it has, unless the agent itself came
+//! back with less. Shares, consumption and headroom equal a recount ([`Allocator::audit`]). Work follows
+//! what changed: a run looks at the agents on which something changed since the last one, and when it
+//! has run, looking at all others would grant nothing more, except where another role's quota was in
+//! the way. The same calls in the same order give the same grants.
+
+mod agent;
+mod agents;
+mod amounts;
+mod audit;
+mod config;
+mod constraint;
+mod cycle;
+mod filter;
+mod frameworks;
+mod ledger;
+pub mod limits;
+mod profile;
+mod quota;
+mod random;
+mod settings;
+mod shape;
+mod slab;
+mod sorter;
+mod stats;
+mod wake;
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use meseta_model::ids::{AgentId, FrameworkId};
+
+pub use config::{Config, SorterKind};
+pub use constraint::{
+    Attribute, Constraint, Pattern, PatternLimits, Predicate, RoleConstraints, Selector,
+};
+pub use profile::{
+    AgentProfile, FrameworkCapabilities, FrameworkProfile, Grant, Quota, Refusal, Refused, Site,
+    Unavailability, Used,
+};
+pub use stats::{Counts, RoleShare};
+
+use agent::Agent;
+use amounts::{Amounts, Kinds};
+use cycle::Scratch;
+use filter::Calendar;
+use frameworks::Framework;
+use quota::Quotas;
+use shape::Shape;
+use slab::Slab;
+use sorter::Sorter;
+use wake::Wake;
+
+/// Hashes the same in every process, unlike the standard library's default.
+pub(crate) type Digest = BuildHasherDefault<DefaultHasher>;
+
+/// See the crate. All times are monotonic microseconds and never go back.
+#[derive(Debug)]
+pub struct Allocator {
+    config: Config,
+    /// [`Config::min_allocatable`] by position.
+    minimums: Vec<Amounts>,
+    kinds: Kinds,
+    sorter: Sorter,
+    quotas: Quotas,
+    frameworks: Slab<Framework>,
+    framework_slots: IndexMap<FrameworkId, u32, Digest>,
+    agents: Slab<Agent>,
+    agent_slots: IndexMap<AgentId, u32, Digest>,
+    calendar: Calendar,
+    wake: Wake,
+    /// Host names, if only some agents may be offered.
+    whitelist: Option<BTreeSet<String>>,
+    /// Shared by all agents that have nothing free.
+    nothing: Arc<Shape>,
+    scratch: Scratch,
+    /// Runs made so far.
+    runs: u64,
+}
+
+impl Allocator {
+    /// An empty cluster.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let mut kinds = Kinds::default();
+        let minimums = config
+            .min_allocatable
+            .iter()
+            .map(|least| kinds.amounts(least))
+            .collect();
+        let nothing = Shape::new(&mut kinds, meseta_model::resources::Resources::new());
+        Self {
+            minimums,
+            kinds,
+            sorter: Sorter::new(config.fair_sharing_excluded.clone()),
+            quotas: Quotas::default(),
+            frameworks: Slab::default(),
+            framework_slots: IndexMap::default(),
+            agents: Slab::default(),
+            agent_slots: IndexMap::default(),
+            calendar: Calendar::default(),
+            wake: Wake::default(),
+            whitelist: None,
+            nothing,
+            scratch: Scratch::default(),
+            runs: 0,
+            config,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! An agent: what it has, who has it, and who does not want it.
+
+use std::sync::Arc;
+
+use meseta_model::ids::AgentId;
+use smallvec::SmallVec;
+
+use crate::amounts::Kinds;
+use crate::filter::Filters;
+use crate::profile::Site;
+use crate::shape::{Needs, Shape};
+
+/// What one client has on an agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Holding {
+    pub(crate) client: u32,
+    pub(crate) shape: Arc<Shape>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) id: AgentId,
+    pub(crate) site: Arc<Site>,
+    pub(crate) hierarchical_role: bool,
+    /// What a framework must understand to be offered the agent at all.
+    pub(crate) needs: Needs,
+    pub(crate) total: Arc<Shape>,
+    /// What is not allocated; shared resources are always in it.
+    pub(crate) free: Arc<Shape>,
+    /// In the order in which they came.
+    pub(crate) holdings: SmallVec<[Holding; 2]>,
+    pub(crate) filters: Filters,
+    /// Whether the master lets it be offered.
+    pub(crate) active: bool,
+    /// Whether the whitelist names it.
+    pub(crate) listed: bool,
+    /// Whether it is in the list of those to look at.
+    pub(crate) dirty: bool,
+    /// Whether more is held than there is: the agent came back smaller.
+    pub(crate) overcommitted: bool,
+}
+
+impl Agent {
+    /// Whether some of it might be offered to somebody.
+    pub(crate) fn is_offerable(&self) -> bool {
+        self.active && self.listed && !self.free.is_empty()
+    }
+
+    /// What this client has here.
+    pub(crate) fn holding(&self, client: u32) -> Option<&Arc<Shape>> {
+        let entry = self.holdings.iter().find(|entry| entry.client == client)?;
+        Some(&entry.shape)
+    }
+
+    /// Replaces what this client has here.
+    pub(crate) fn hold(&mut self, client: u32, shape: Option<Arc<Shape>>) {
+        let at = self
+            .holdings
+            .iter()
+            .position(|entry| entry.client == client);
+        match (at, shape) {
+            (Some(at), Some(shape)) => self.holdings[at].shape = shape,
+            (Some(at), None) => {
+                self.holdings.remove(at);
+            }
+            (None, Some(shape)) => self.holdings.push(Holding { client, shape }),
+            (None, None) => {}
+        }
+    }
+
+    /// What is free, worked out from the beginning. Where more is held than there is (an agent came
+    /// back smaller), nothing of it is free.
+    pub(crate) fn count_free(&self, kinds: &mut Kinds) -> Arc<Shape> {
+        if self.holdings.is_empty() {
+            return self.total.clone();
+        }
+        let mut held = meseta_model::resources::Resources::new();
+        for holding in &self.holdings {
+            held += &holding.shape.resources;
+        }
+        let free = self.total.resources.saturating_sub(&held.non_shared());
+        Shape::new(kinds, free)
+    }
+}

@@ -1,0 +1,152 @@
+//! Quantities in the inner loop: plain numbers by position instead of maps by name.
+
+use meseta_model::resources::{Quantities, ResourceName, Resources, Scalar};
+use smallvec::SmallVec;
+
+use crate::limits;
+
+/// The position that each resource name has in [`Amounts`].
+#[derive(Debug, Clone)]
+pub(crate) struct Kinds {
+    names: Vec<ResourceName>,
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        use ResourceName::{Cpus, Disk, Gpus, Mem};
+        Self {
+            names: vec![Cpus, Gpus, Mem, Disk],
+        }
+    }
+}
+
+impl Kinds {
+    /// The position of a name; a new one at the end if there is room ([`limits::KINDS`]).
+    pub(crate) fn position(&mut self, name: &ResourceName) -> Option<usize> {
+        let known = self.names.iter().position(|entry| entry == name);
+        known.or_else(|| {
+            (self.names.len() < limits::KINDS).then(|| {
+                self.names.push(name.clone());
+                self.names.len() - 1
+            })
+        })
+    }
+
+    /// The name at a position.
+    pub(crate) fn name(&self, position: usize) -> &ResourceName {
+        &self.names[position]
+    }
+
+    /// How many names there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Sums the scalars of those entries that `keep` accepts; shared ones count once.
+    pub(crate) fn sum(
+        &mut self,
+        resources: &Resources,
+        mut keep: impl FnMut(&meseta_model::resources::Resource) -> bool,
+    ) -> Amounts {
+        let mut sum = Amounts::default();
+        for entry in resources {
+            if let Some(quantity) = entry.total_quantity()
+                && keep(entry)
+                && let Some(position) = self.position(entry.name())
+            {
+                sum.add_at(position, quantity.thousandths());
+            }
+        }
+        sum
+    }
+
+    /// The same quantities by position.
+    pub(crate) fn amounts(&mut self, quantities: &Quantities) -> Amounts {
+        let mut amounts = Amounts::default();
+        for (name, quantity) in quantities.iter() {
+            if let Some(position) = self.position(name) {
+                amounts.add_at(position, quantity.thousandths());
+            }
+        }
+        amounts
+    }
+
+    /// The same quantities by name.
+    pub(crate) fn quantities(&self, amounts: &Amounts) -> Quantities {
+        amounts
+            .iter()
+            .map(|(at, n)| (self.names[at].clone(), Scalar::from_thousandths(n)))
+            .collect()
+    }
+}
+
+/// Thousandths by position of [`Kinds`]; what is beyond the end is zero. May be below zero.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Amounts(SmallVec<[i64; 4]>);
+
+impl Amounts {
+    /// The amount at a position.
+    pub(crate) fn at(&self, position: usize) -> i64 {
+        self.0.get(position).copied().unwrap_or(0)
+    }
+
+    /// Adds to one position, staying within `i64`.
+    pub(crate) fn add_at(&mut self, position: usize, amount: i64) {
+        if position >= self.0.len() {
+            self.0.resize(position + 1, 0);
+        }
+        self.0[position] = self.0[position].saturating_add(amount);
+    }
+
+    /// Adds all of `other`.
+    pub(crate) fn add(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (mine, other) in self.0.iter_mut().zip(&other.0) {
+            *mine = mine.saturating_add(*other);
+        }
+    }
+
+    /// Takes all of `other` away.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (mine, other) in self.0.iter_mut().zip(&other.0) {
+            *mine = mine.saturating_sub(*other);
+        }
+    }
+
+    /// Whether there is at least as much of everything as in `other`.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        other
+            .0
+            .iter()
+            .enumerate()
+            .all(|(at, amount)| *amount <= self.at(at))
+    }
+
+    /// Whether everything is zero.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.0.iter().all(|amount| *amount == 0)
+    }
+
+    /// Positions and amounts other than zero.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, i64)> {
+        self.0
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, amount)| *amount != 0)
+    }
+}
+
+impl PartialEq for Amounts {
+    fn eq(&self, other: &Self) -> bool {
+        let len = self.0.len().max(other.0.len());
+        (0..len).all(|at| self.at(at) == other.at(at))
+    }
+}
+
+impl Eq for Amounts {}

@@ -1,0 +1,150 @@
+//! The books against a recount.
+
+use std::collections::BTreeMap;
+
+use meseta_model::resources::Resources;
+
+use crate::Allocator;
+use crate::amounts::Amounts;
+use crate::sorter::{OWN, ROOT};
+
+fn check(is_right: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if is_right { Ok(()) } else { Err(what()) }
+}
+
+impl Allocator {
+    /// Counts everything anew from what agents have and frameworks hold, and compares. For tests and
+    /// simulations: the work is proportional to the cluster.
+    ///
+    /// # Errors
+    /// The first difference found.
+    pub fn audit(&mut self) -> Result<(), String> {
+        self.audit_agents()?;
+        self.audit_standings()?;
+        self.audit_quota()?;
+        self.audit_lists()
+    }
+
+    fn audit_agents(&mut self) -> Result<(), String> {
+        let mut offerable = 0;
+        let mut totals = Amounts::default();
+        let mut free = Amounts::default();
+        for (_, agent) in self.agents.iter() {
+            let expected = agent.count_free(&mut self.kinds);
+            check(agent.free.resources == expected.resources, || {
+                format!("{}: {:?} is free, not {:?}", agent.id, expected, agent.free)
+            })?;
+            let held: Resources = agent
+                .holdings
+                .iter()
+                .map(|holding| &holding.shape.resources)
+                .sum();
+            let fits = agent.total.resources.contains(&held.non_shared());
+            check(fits != agent.overcommitted, || {
+                format!("{}: {held:?} is held of {:?}", agent.id, agent.total)
+            })?;
+            offerable += usize::from(agent.is_offerable());
+            totals.add(&agent.total.all);
+            free.add(&agent.free.firm);
+        }
+        check(offerable == self.wake.offerable, || {
+            format!(
+                "{offerable} agents are offerable, not {}",
+                self.wake.offerable
+            )
+        })?;
+        check(totals == *self.sorter.totals(), || "totals".to_owned())?;
+        check(free == self.quotas.free, || "headroom".to_owned())
+    }
+
+    /// What each client has, and on how many agents.
+    fn held_by_client(&self) -> BTreeMap<u32, (u32, Amounts, Amounts)> {
+        let mut held: BTreeMap<u32, (u32, Amounts, Amounts)> = BTreeMap::new();
+        for (_, agent) in self.agents.iter() {
+            for holding in &agent.holdings {
+                let entry = held.entry(holding.client).or_default();
+                entry.0 += 1;
+                entry.1.add(&holding.shape.all);
+                entry.2.add(&holding.shape.firm);
+            }
+        }
+        held
+    }
+
+    fn audit_standings(&mut self) -> Result<(), String> {
+        let held = self.held_by_client();
+        let mut own: BTreeMap<u32, Amounts> = BTreeMap::new();
+        let mut tree: BTreeMap<u32, Amounts> = BTreeMap::new();
+        for (slot, client) in self.sorter.clients() {
+            let (holdings, all, _) = held.get(&slot).cloned().unwrap_or_default();
+            let right = client.holdings == holdings && client.standing.allocated == all;
+            check(right, || format!("{:?}", client.framework_id))?;
+            own.entry(client.role).or_default().add(&all);
+            let mut at = client.role;
+            loop {
+                tree.entry(at).or_default().add(&all);
+                if at == ROOT {
+                    break;
+                }
+                at = self.sorter.node(at).parent;
+            }
+        }
+        for (slot, node) in self.sorter.nodes() {
+            let expected_own = own.remove(&slot).unwrap_or_default();
+            let expected_tree = tree.remove(&slot).unwrap_or_default();
+            let right = node.own.allocated == expected_own && node.tree.allocated == expected_tree;
+            check(right, || format!("{:?}", node.role))?;
+        }
+        Ok(())
+    }
+
+    fn audit_quota(&mut self) -> Result<(), String> {
+        let mut again = crate::quota::Quotas::default();
+        for (_, agent) in self.agents.iter() {
+            again.reserve(&mut self.kinds, &agent.total.resources);
+        }
+        let held = self.held_by_client();
+        for (role, account) in self.quotas.iter() {
+            let mut expected = again.find(role).map(|a| a.consumed()).unwrap_or_default();
+            for (client, (_, _, firm)) in &held {
+                let node = self.sorter.node(self.sorter.client(*client).role);
+                if node.role.top() == role.as_str() {
+                    expected.add(firm);
+                }
+            }
+            check(account.consumed() == expected, || {
+                format!("quota of {role:?}")
+            })?;
+        }
+        self.quotas.audit_required()
+    }
+
+    /// Lists hold who should be in them, in order once shares are worked out.
+    fn audit_lists(&mut self) -> Result<(), String> {
+        self.sorter.refresh(&self.kinds);
+        for (slot, node) in self.sorter.nodes() {
+            let mut queue: Vec<u32> = self
+                .sorter
+                .clients()
+                .filter(|(_, client)| client.active && client.role == slot)
+                .map(|(client, _)| client)
+                .collect();
+            queue.sort_by(|a, b| self.sorter.compare_clients(*a, *b));
+            check(queue == node.queue, || format!("queue of {:?}", node.role))?;
+            let mut members: Vec<u32> = self
+                .sorter
+                .nodes()
+                .filter(|(child, node)| *child != ROOT && node.parent == slot && node.active > 0)
+                .map(|(child, _)| child)
+                .collect();
+            if !queue.is_empty() {
+                members.push(OWN);
+            }
+            members.sort_by(|a, b| self.sorter.compare_members(slot, *a, *b));
+            check(members == node.members, || {
+                format!("members of {:?}", node.role)
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! What an operator decides once, at start.
+
+use std::collections::BTreeSet;
+
+use meseta_model::resources::{Quantities, ResourceName, Scalar};
+
+/// The order in which roles, or the frameworks of a role, come to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SorterKind {
+    /// Dominant Resource Fairness: the lowest weighted dominant share first; ties by how often
+    /// something was allocated, then by name.
+    #[default]
+    Drf,
+    /// A weighted random order, drawn anew for every agent.
+    Random,
+}
+
+/// Settings of the whole allocator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `--allocation_interval`, microseconds, above zero: what a framework gave back itself is kept
+    /// from it for at least this long, and while something lies unoffered every agent is looked at
+    /// this often.
+    pub allocation_interval_us: u64,
+    /// What changes within this many microseconds is answered by one run. Zero is allowed.
+    pub window_us: u64,
+    /// `--min_allocatable_resources`: an offer must reach one of these. Empty: every offer may go out.
+    pub min_allocatable: Vec<Quantities>,
+    /// `--filter_gpu_resources`: agents with gpus are for frameworks that know gpus.
+    pub filter_gpus: bool,
+    /// `--role_sorter`.
+    pub role_sorter: SorterKind,
+    /// `--framework_sorter`.
+    pub framework_sorter: SorterKind,
+    /// `--fair_sharing_excluded_resource_names`: these do not count in shares.
+    pub fair_sharing_excluded: BTreeSet<ResourceName>,
+    /// The region of the master's own `--domain`; agents of another region are remote.
+    pub region: Option<String>,
+}
+
+impl Default for Config {
+    /// Mesos's defaults: 1 s, `cpus:0.01|mem:32`, gpus filtered, DRF for both; and a window of 2 ms.
+    fn default() -> Self {
+        let least = |name, thousandths| {
+            [(name, Scalar::from_thousandths(thousandths))]
+                .into_iter()
+                .collect()
+        };
+        Self {
+            allocation_interval_us: 1_000_000,
+            window_us: 2_000,
+            min_allocatable: vec![
+                least(ResourceName::Cpus, 10),
+                least(ResourceName::Mem, 32_000),
+            ],
+            filter_gpus: true,
+            role_sorter: SorterKind::Drf,
+            framework_sorter: SorterKind::Drf,
+            fair_sharing_excluded: BTreeSet::new(),
+            region: None,
+        }
+    }
+}

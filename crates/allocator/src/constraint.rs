@@ -1,0 +1,206 @@
+//! Offer constraints: which agents a framework wants to hear of.
+
+use std::fmt;
+
+use regex_automata::nfa::thompson::{self, NFA, pikevm::PikeVM};
+use regex_automata::util::syntax;
+
+use crate::limits;
+use crate::profile::{Refused, Site};
+
+/// One attribute of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name; if several have it, constraints see the first.
+    pub name: String,
+    /// Its value if it is of type TEXT.
+    pub text: Option<String>,
+}
+
+/// What of an agent a constraint looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// The host name.
+    Hostname,
+    /// The region of the fault domain.
+    Region,
+    /// The zone of the fault domain.
+    Zone,
+    /// The first attribute of that name.
+    Attribute(String),
+}
+
+/// What must hold for it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Predicate {
+    /// It is there.
+    Exists,
+    /// It is not there.
+    NotExists,
+    /// It is there and equal. compat: an attribute that is no text passes, here and below, so that
+    /// frameworks can look at it themselves.
+    TextEquals(String),
+    /// It is absent or different.
+    TextNotEquals(String),
+    /// It is there and matches as a whole.
+    TextMatches(Pattern),
+    /// It is absent or does not match as a whole.
+    TextNotMatches(Pattern),
+}
+
+/// One condition on an agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constraint {
+    /// What is looked at.
+    pub selector: Selector,
+    /// What must hold.
+    pub predicate: Predicate,
+}
+
+/// The constraints of one role of a framework: an agent must meet all of at least one group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoleConstraints {
+    /// At least one, none of them empty; a list without groups matches no agent.
+    pub groups: Vec<Vec<Constraint>>,
+}
+
+impl RoleConstraints {
+    /// Whether this agent may be offered.
+    #[must_use]
+    pub fn matches(&self, agent: &Site) -> bool {
+        self.groups
+            .iter()
+            .any(|group| group.iter().all(|constraint| constraint.matches(agent)))
+    }
+}
+
+/// What a selector found.
+enum Found<'a> {
+    Nothing,
+    Text(&'a str),
+    NotText,
+}
+
+impl Constraint {
+    fn matches(&self, agent: &Site) -> bool {
+        let found = self.selector.find(agent);
+        let on_text = |absent: bool, test: &dyn Fn(&str) -> bool| match found {
+            Found::Nothing => absent,
+            Found::Text(text) => test(text),
+            Found::NotText => true,
+        };
+        match &self.predicate {
+            Predicate::Exists => !matches!(found, Found::Nothing),
+            Predicate::NotExists => matches!(found, Found::Nothing),
+            Predicate::TextEquals(value) => on_text(false, &|text| text == value),
+            Predicate::TextNotEquals(value) => on_text(true, &|text| text != value),
+            Predicate::TextMatches(pattern) => on_text(false, &|text| pattern.is_match(text)),
+            Predicate::TextNotMatches(pattern) => on_text(true, &|text| !pattern.is_match(text)),
+        }
+    }
+}
+
+impl Selector {
+    fn find<'a>(&self, agent: &'a Site) -> Found<'a> {
+        let optional = |text: &'a Option<String>| match text {
+            Some(text) => Found::Text(text),
+            None => Found::Nothing,
+        };
+        match self {
+            Self::Hostname => Found::Text(&agent.hostname),
+            Self::Region => optional(&agent.region),
+            Self::Zone => optional(&agent.zone),
+            Self::Attribute(name) => {
+                match agent.attributes.iter().find(|entry| entry.name == *name) {
+                    None => Found::Nothing,
+                    Some(Attribute { text: None, .. }) => Found::NotText,
+                    Some(Attribute {
+                        text: Some(text), ..
+                    }) => Found::Text(text),
+                }
+            }
+        }
+    }
+}
+
+/// Bounds of a [`Pattern`]: `--offer_constraints_re2_max_mem` and `…_max_program_size`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PatternLimits {
+    /// Bytes that RE2 would be given. Our programs are counted in RE2's sixteen bytes an instruction,
+    /// of which it lets a program have two thirds.
+    pub max_mem: usize,
+    /// Instructions of the compiled program.
+    pub max_program_size: usize,
+}
+
+impl Default for PatternLimits {
+    fn default() -> Self {
+        Self {
+            max_mem: 4096,
+            max_program_size: 100,
+        }
+    }
+}
+
+/// A compiled regular expression without back references; matching is linear in the text.
+///
+/// compat: classes are those of ASCII, as in RE2; a dot matches one byte of a text that is not ASCII.
+#[derive(Clone)]
+pub struct Pattern {
+    expression: String,
+    engine: PikeVM,
+}
+
+impl Pattern {
+    /// Compiles `expression`, to match whole texts.
+    ///
+    /// # Errors
+    /// [`Refused::BadExpression`] when it is no expression or its program exceeds `bounds`.
+    pub fn compile(expression: &str, bounds: PatternLimits) -> Result<Self, Refused> {
+        let bad = |reason: String| Refused::BadExpression {
+            expression: expression.to_owned(),
+            reason,
+        };
+        let plain = syntax::Config::new()
+            .unicode(false)
+            .utf8(false)
+            .nest_limit(limits::PATTERN_NESTING);
+        let nfa = thompson::Compiler::new()
+            .syntax(plain)
+            .configure(thompson::Config::new().nfa_size_limit(Some(limits::PATTERN_BYTES)))
+            .build(&format!("\\A(?:{expression})\\z"))
+            .map_err(|error| bad(error.to_string()))?;
+        let size = program_size(&nfa);
+        if size > bounds.max_program_size || size * 16 * 3 > bounds.max_mem * 2 {
+            return Err(bad("the compiled program is too large".to_owned()));
+        }
+        let engine = PikeVM::new_from_nfa(nfa).map_err(|error| bad(error.to_string()))?;
+        Ok(Self {
+            expression: expression.to_owned(),
+            engine,
+        })
+    }
+
+    /// Whether the whole text matches.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.engine.is_match(&mut self.engine.create_cache(), text)
+    }
+}
+
+/// The instructions that count: what surrounds every program of ours does not.
+fn program_size(nfa: &NFA) -> usize {
+    nfa.states().len().saturating_sub(limits::PATTERN_FRAME)
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.expression == other.expression
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pattern({})", self.expression)
+    }
+}

@@ -1,0 +1,244 @@
+//! What is allocated to whom, between one run and the next.
+
+use std::sync::Arc;
+
+use meseta_model::ids::{AgentId, FrameworkId};
+use meseta_model::resources::Resources;
+use meseta_model::roles::Role;
+
+use crate::filter::Filter;
+use crate::profile::{Refusal, Refused, Used};
+use crate::shape::Shape;
+use crate::{Allocator, limits};
+
+/// How long a refusal lasts, microseconds.
+fn refusal_us(refusal: Refusal) -> u64 {
+    let us = refusal.seconds * 1e6;
+    if us.is_nan() || us < 0.0 {
+        limits::REFUSAL_DEFAULT_US
+    } else {
+        (us.min(limits::REFUSAL_MAX_US as f64)) as u64
+    }
+}
+
+impl Allocator {
+    /// Something that was granted or tracked is free again: an offer was declined or withdrawn, a part
+    /// of one was not used, a task ended. With a refusal it was the framework's own decision, and the
+    /// framework is kept from it for a while in this role; others get it at once.
+    ///
+    /// Agents and frameworks that are gone took everything with them: then nothing happens.
+    ///
+    /// # Panics
+    /// When the framework does not have that much there: the books would be wrong.
+    pub fn recover(
+        &mut self,
+        now_us: u64,
+        framework: &FrameworkId,
+        role: &Role,
+        agent: &AgentId,
+        resources: &Resources,
+        refusal: Option<Refusal>,
+    ) {
+        if resources.is_empty() {
+            return;
+        }
+        let Some((agent, client)) = self.find_holding(framework, role, agent) else {
+            return;
+        };
+        let released = self.release(agent, client, resources);
+        if let Some(refusal) = refusal {
+            self.refuse(now_us, agent, client, refusal, released);
+        }
+        self.touch(now_us, agent);
+        self.quota_eased(now_us);
+        self.settle_holder(client);
+    }
+
+    fn find_holding(
+        &self,
+        framework: &FrameworkId,
+        role: &Role,
+        agent: &AgentId,
+    ) -> Option<(u32, u32)> {
+        let agent = *self.agent_slots.get(agent)?;
+        let framework = *self.framework_slots.get(framework)?;
+        let client = self.find_client(framework, role)?;
+        self.agents[agent].holding(client)?;
+        Some((agent, client))
+    }
+
+    /// Takes resources from a holder; they are free afterwards.
+    fn release(&mut self, agent: u32, client: u32, resources: &Resources) -> Arc<Shape> {
+        let Some(held) = self.agents[agent].holding(client).cloned() else {
+            panic!("nothing is held");
+        };
+        let (released, kept) = if held.resources == *resources {
+            (held, None)
+        } else {
+            let Some(kept) = held.resources.checked_sub(resources) else {
+                panic!("{resources:?} exceeds what is held: {held:?}");
+            };
+            let released = Shape::new(&mut self.kinds, resources.clone());
+            let kept = (!kept.is_empty()).then(|| Shape::new(&mut self.kinds, kept));
+            (released, kept)
+        };
+        self.set_holding(agent, client, kept);
+        let entry = &self.agents[agent];
+        let free = if entry.overcommitted || !released.is_plain() || !entry.free.is_plain() {
+            entry.count_free(&mut self.kinds)
+        } else if entry.free.is_empty() {
+            released.clone()
+        } else {
+            let sum = entry.free.resources.clone() + &released.resources;
+            Shape::new(&mut self.kinds, sum)
+        };
+        self.set_free(agent, free);
+        released
+    }
+
+    fn refuse(
+        &mut self,
+        now_us: u64,
+        agent: u32,
+        client: u32,
+        refusal: Refusal,
+        refused: Arc<Shape>,
+    ) {
+        let lasts_us = refusal_us(refusal).max(self.config.allocation_interval_us);
+        if !self.sorter.client(client).subscribed {
+            return;
+        }
+        let filters = &mut self.agents[agent].filters;
+        let before = filters.next_end_us;
+        filters.add(Filter {
+            client,
+            generation: self.sorter.generations[client as usize],
+            until_us: now_us.saturating_add(lasts_us),
+            refused,
+        });
+        let after = filters.next_end_us;
+        self.calendar.moved(agent, before, after);
+    }
+
+    /// A framework turned out to have something on an agent: it or the agent came back to a new master.
+    /// It may be more than is free, if an agent came back with less than it had.
+    ///
+    /// # Errors
+    /// [`Refused::UnknownAgent`].
+    pub fn track(&mut self, agent: &AgentId, used: &Used) -> Result<(), Refused> {
+        let slot = self.known_agent(agent)?;
+        self.track_on(slot, used);
+        let free = self.recount(slot);
+        self.set_free(slot, free);
+        Ok(())
+    }
+
+    /// Notes a holding without working out anew what is free.
+    pub(crate) fn track_on(&mut self, agent: u32, used: &Used) {
+        if used.resources.is_empty() {
+            return;
+        }
+        let framework = self.framework_slot(&used.framework);
+        let client = self.client_slot(framework, &used.role);
+        let resources = match self.agents[agent].holding(client) {
+            Some(held) => held.resources.clone() + &used.resources,
+            None => used.resources.clone(),
+        };
+        let shape = Shape::new(&mut self.kinds, resources);
+        self.set_holding(agent, client, Some(shape));
+    }
+
+    /// An operation of a framework turned some of what it has into something else: `from` becomes `to`
+    /// in what it has and in what the agent has in all.
+    ///
+    /// # Errors
+    /// [`Refused::UnknownAgent`], or [`Refused::NotAvailable`] unless the framework has all of `from`.
+    pub fn update_allocation(
+        &mut self,
+        now_us: u64,
+        framework: &FrameworkId,
+        role: &Role,
+        agent: &AgentId,
+        from: &Resources,
+        to: &Resources,
+    ) -> Result<(), Refused> {
+        self.known_agent(agent)?;
+        let unavailable = || Refused::NotAvailable(agent.clone());
+        let (slot, client) = self
+            .find_holding(framework, role, agent)
+            .ok_or_else(unavailable)?;
+        let entry = &self.agents[slot];
+        let held = entry.holding(client).ok_or_else(unavailable)?;
+        let held = held.resources.checked_sub(from).ok_or_else(unavailable)? + to;
+        let total = &entry.total.resources;
+        let total = total.checked_sub(from).ok_or_else(unavailable)? + to;
+        let held = (!held.is_empty()).then(|| Shape::new(&mut self.kinds, held));
+        self.set_holding(slot, client, held);
+        self.set_total(slot, total);
+        self.touch(now_us, slot);
+        self.quota_eased(now_us);
+        self.settle_holder(client);
+        Ok(())
+    }
+
+    /// An operator turned some of what is free on an agent into something else.
+    ///
+    /// # Errors
+    /// [`Refused::UnknownAgent`], or [`Refused::NotAvailable`] unless all of `from` is free.
+    pub fn update_available(
+        &mut self,
+        now_us: u64,
+        agent: &AgentId,
+        from: &Resources,
+        to: &Resources,
+    ) -> Result<(), Refused> {
+        let slot = self.known_agent(agent)?;
+        let entry = &self.agents[slot];
+        let unavailable = || Refused::NotAvailable(agent.clone());
+        if !entry.free.resources.contains(from) {
+            return Err(unavailable());
+        }
+        let total = &entry.total.resources;
+        let total = total.checked_sub(from).ok_or_else(unavailable)? + to;
+        self.set_total(slot, total);
+        self.touch(now_us, slot);
+        self.quota_eased(now_us);
+        Ok(())
+    }
+
+    /// Replaces what a client has on an agent, in all books but what is free.
+    pub(crate) fn set_holding(&mut self, agent: u32, client: u32, new: Option<Arc<Shape>>) {
+        let account = self.account_of(client);
+        let old = self.agents[agent].holding(client).cloned();
+        let holder = self.sorter.client_mut(client);
+        match (&old, &new) {
+            (None, Some(_)) => holder.holdings += 1,
+            (Some(_), None) => holder.holdings -= 1,
+            _ => {}
+        }
+        if let Some(old) = &old {
+            self.sorter.discharge(client, &old.all);
+            self.quotas.discharge(account, &old.firm);
+        }
+        if let Some(new) = &new {
+            self.sorter.recharge(client, &new.all);
+            self.quotas.charge(account, &new.firm);
+        }
+        self.agents[agent].hold(client, new);
+    }
+
+    /// The account that what a client has is charged to.
+    pub(crate) fn account_of(&self, client: u32) -> u32 {
+        self.sorter.node(self.sorter.client(client).role).account
+    }
+
+    /// After a holding changed: forgets who has nothing and is not subscribed.
+    pub(crate) fn settle_holder(&mut self, client: u32) {
+        let entry = self.sorter.client(client);
+        if entry.holdings == 0 && !entry.subscribed {
+            let framework = entry.framework;
+            self.settle_client(client);
+            self.forget_framework_if_empty(framework);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Every bound of this room, and what happens there.
+
+/// The longest time a refusal lasts, microseconds: 365 days, as in Mesos. A longer one is cut.
+pub const REFUSAL_MAX_US: u64 = 365 * 24 * 3600 * 1_000_000;
+
+/// What an unusable `refuse_seconds` (negative, not a number) is taken for, microseconds. Mesos: 5 s.
+pub const REFUSAL_DEFAULT_US: u64 = 5_000_000;
+
+/// Standing filters per (framework, role, agent). At the limit the one that ends first makes room:
+/// at worst something is offered again early.
+pub const FILTERS_PER_CLIENT: usize = 16;
+
+/// Names of scalar resources that shares and quotas can tell apart, the four predefined ones
+/// included. Further custom names are offered and tracked, but do not count in shares.
+pub const KINDS: usize = 64;
+
+/// Groups within groups that an expression of an offer constraint may have.
+pub const PATTERN_NESTING: u32 = 50;
+
+/// Bytes a compiled expression may take before it is even measured.
+pub const PATTERN_BYTES: usize = 64 * 1024;
+
+/// States of a compiled expression that every one has: anchors, the capture of the whole, the match.
+pub const PATTERN_FRAME: usize = 6;

@@ -1,0 +1,295 @@
+//! Quota: what top-level roles consume, are promised and may have.
+//!
+//! A role consumes what is reserved for it or a role below it, used or not, and what it has of
+//! unreserved, regular resources. Revocable and shared resources never count.
+//!
+//! Headroom is what keeps promises: free unreserved, regular resources in the cluster, of which as
+//! much is held back as all roles together lack to their guarantees.
+
+use indexmap::IndexMap;
+use meseta_model::resources::{ResourceName, Resources, Scalar};
+use meseta_model::roles::Role;
+
+use crate::Digest;
+use crate::amounts::{Amounts, Kinds};
+use crate::profile::{Quota, Refused};
+use crate::slab::Slab;
+
+/// Which of the two passes over the agents is being made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Roles with unmet guarantees get what they lack.
+    Guarantees,
+    /// Everybody gets the rest, within limits and headroom.
+    Rest,
+}
+
+/// One top-level role.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Account {
+    role: Role,
+    /// Role nodes that refer to it.
+    users: u32,
+    has_quota: bool,
+    guarantees: Amounts,
+    limits: Vec<(usize, i64)>,
+    /// Reserved on all agents, for the role or below.
+    reserved: Amounts,
+    /// Allocated, unreserved and regular.
+    firm: Amounts,
+    /// What it lacks to its guarantees.
+    lacking: Amounts,
+}
+
+impl Account {
+    fn consumed_at(&self, position: usize) -> i64 {
+        self.reserved
+            .at(position)
+            .saturating_add(self.firm.at(position))
+    }
+
+    /// What quota counts.
+    pub(crate) fn consumed(&self) -> Amounts {
+        let mut sum = self.reserved.clone();
+        sum.add(&self.firm);
+        sum
+    }
+
+    /// Whether it lacks something of what is in `free`.
+    pub(crate) fn lacks_some_of(&self, free: &Amounts) -> bool {
+        self.lacking
+            .iter()
+            .any(|(position, lack)| lack > 0 && free.at(position) > 0)
+    }
+
+    fn left_to_limit(&self, position: usize) -> i64 {
+        self.limits
+            .iter()
+            .find(|(limited, _)| *limited == position)
+            .map_or(i64::MAX, |(_, limit)| {
+                limit.saturating_sub(self.consumed_at(position)).max(0)
+            })
+    }
+}
+
+/// All accounts, and the headroom.
+#[derive(Debug, Default)]
+pub(crate) struct Quotas {
+    accounts: Slab<Account>,
+    by_role: IndexMap<Role, u32, Digest>,
+    /// What all roles lack to their guarantees.
+    required: Amounts,
+    /// Free on all agents, unreserved and regular.
+    pub(crate) free: Amounts,
+}
+
+impl Quotas {
+    /// The account of a top-level role, for one more user.
+    pub(crate) fn join(&mut self, top: &Role) -> u32 {
+        let slot = self.open(top);
+        self.accounts[slot].users += 1;
+        slot
+    }
+
+    /// One user less.
+    pub(crate) fn leave(&mut self, slot: u32) {
+        self.accounts[slot].users -= 1;
+        self.close(slot);
+    }
+
+    fn open(&mut self, top: &Role) -> u32 {
+        if let Some(slot) = self.by_role.get(top) {
+            return *slot;
+        }
+        let slot = self.accounts.insert(Account {
+            role: top.clone(),
+            ..Account::default()
+        });
+        self.by_role.insert(top.clone(), slot);
+        slot
+    }
+
+    /// Forgets the account if nothing is left of it.
+    fn close(&mut self, slot: u32) {
+        let account = &self.accounts[slot];
+        if account.users == 0 && !account.has_quota && account.reserved.is_zero() {
+            assert!(account.firm.is_zero(), "a role left with resources");
+            let account = self.accounts.remove(slot);
+            self.by_role.swap_remove(&account.role);
+        }
+    }
+
+    /// The account of a number.
+    pub(crate) fn account(&self, slot: u32) -> &Account {
+        &self.accounts[slot]
+    }
+
+    /// The account of a top-level role, if it has one.
+    pub(crate) fn find(&self, top: &Role) -> Option<&Account> {
+        self.by_role.get(top).map(|slot| &self.accounts[*slot])
+    }
+
+    /// Every account with a name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Role, &Account)> {
+        self.accounts
+            .iter()
+            .map(|(_, account)| (&account.role, account))
+    }
+
+    /// Sets or drops a quota.
+    pub(crate) fn set(
+        &mut self,
+        kinds: &mut Kinds,
+        role: &Role,
+        quota: Option<&Quota>,
+    ) -> Result<(), Refused> {
+        if role.as_str().contains('/') {
+            return Err(Refused::NestedQuota(role.clone()));
+        }
+        let quota = quota.cloned().unwrap_or_default();
+        for (name, guarantee) in quota.guarantees.iter() {
+            if quota.limits.get(name).is_some_and(|most| *most < guarantee) {
+                return Err(Refused::GuaranteeAboveLimit {
+                    role: role.clone(),
+                    name: name.clone(),
+                });
+            }
+        }
+        let limits = limits_by_position(kinds, role, &quota)?;
+        let slot = self.open(role);
+        let account = &mut self.accounts[slot];
+        account.has_quota = quota != Quota::default();
+        account.guarantees = kinds.amounts(&quota.guarantees);
+        account.limits = limits;
+        self.settle(slot);
+        self.close(slot);
+        Ok(())
+    }
+
+    /// Works out again what the account lacks, and with it the required headroom.
+    fn settle(&mut self, slot: u32) {
+        let account = &mut self.accounts[slot];
+        if account.guarantees.is_zero() && account.lacking.is_zero() {
+            return;
+        }
+        let mut lacking = Amounts::default();
+        for (position, guarantee) in account.guarantees.iter() {
+            lacking.add_at(position, (guarantee - account.consumed_at(position)).max(0));
+        }
+        self.required.subtract(&account.lacking);
+        self.required.add(&lacking);
+        account.lacking = lacking;
+    }
+
+    /// Unreserved, regular resources were allocated in the role.
+    pub(crate) fn charge(&mut self, slot: u32, firm: &Amounts) {
+        self.accounts[slot].firm.add(firm);
+        self.settle(slot);
+    }
+
+    /// And given back.
+    pub(crate) fn discharge(&mut self, slot: u32, firm: &Amounts) {
+        self.accounts[slot].firm.subtract(firm);
+        self.settle(slot);
+    }
+
+    /// Resources came to the cluster: their reservations count from now on.
+    pub(crate) fn reserve(&mut self, kinds: &mut Kinds, total: &Resources) {
+        for (top, amounts) in reservations(kinds, total) {
+            let slot = self.open(&top);
+            self.accounts[slot].reserved.add(&amounts);
+            self.settle(slot);
+        }
+    }
+
+    /// Resources left the cluster, and their reservations with them.
+    pub(crate) fn unreserve(&mut self, kinds: &mut Kinds, total: &Resources) {
+        for (top, amounts) in reservations(kinds, total) {
+            let slot = self.open(&top);
+            self.accounts[slot].reserved.subtract(&amounts);
+            self.settle(slot);
+            self.close(slot);
+        }
+    }
+
+    /// Compares what is lacking with a recount.
+    pub(crate) fn audit_required(&self) -> Result<(), String> {
+        let mut required = Amounts::default();
+        for (_, account) in self.accounts.iter() {
+            for (position, guarantee) in account.guarantees.iter() {
+                let lack = (guarantee - account.consumed_at(position)).max(0);
+                required.add_at(position, lack);
+            }
+        }
+        if required == self.required {
+            Ok(())
+        } else {
+            Err(format!("{required:?} is lacking, not {:?}", self.required))
+        }
+    }
+
+    /// Whether some role lacks something to its guarantee.
+    pub(crate) fn has_lack(&self) -> bool {
+        !self.required.is_zero()
+    }
+
+    /// The most of `position` that a role may get from what is free, in this stage.
+    pub(crate) fn allowed(&self, account: &Account, stage: Stage, position: usize) -> i64 {
+        let left = account.left_to_limit(position);
+        let surplus = self.free.at(position) - self.required.at(position);
+        let lack = account.lacking.at(position);
+        match stage {
+            Stage::Guarantees if account.guarantees.at(position) > 0 => left.min(lack),
+            Stage::Guarantees => left.min(surplus.max(0)),
+            Stage::Rest => left.min(lack.saturating_add(surplus.max(0))),
+        }
+    }
+
+    /// Whether `firm` must be cut before it goes to the role.
+    pub(crate) fn cuts(&self, account: &Account, stage: Stage, firm: &Amounts) -> bool {
+        if stage == Stage::Rest && account.limits.is_empty() && !self.has_lack() {
+            return false;
+        }
+        firm.iter()
+            .any(|(position, amount)| amount > self.allowed(account, stage, position))
+    }
+}
+
+fn limits_by_position(
+    kinds: &mut Kinds,
+    role: &Role,
+    quota: &Quota,
+) -> Result<Vec<(usize, i64)>, Refused> {
+    let of = |(name, most): (&ResourceName, &Scalar)| {
+        let position = kinds.position(name).ok_or_else(|| Refused::TooManyNames {
+            role: role.clone(),
+            name: name.clone(),
+        })?;
+        Ok((position, most.thousandths()))
+    };
+    quota.limits.iter().map(of).collect()
+}
+
+/// What of `resources` is reserved, by top-level role.
+fn reservations(kinds: &mut Kinds, resources: &Resources) -> Vec<(Role, Amounts)> {
+    let mut sums: Vec<(Role, Amounts)> = Vec::new();
+    for entry in resources {
+        let (Some(role), Some(quantity)) = (entry.reservation_role(), entry.total_quantity())
+        else {
+            continue;
+        };
+        let Some(position) = kinds.position(entry.name()) else {
+            continue;
+        };
+        let top = role.top();
+        let at = match sums.iter().position(|(known, _)| known.as_str() == top) {
+            Some(at) => at,
+            None => {
+                sums.push((Role::from(top), Amounts::default()));
+                sums.len() - 1
+            }
+        };
+        sums[at].1.add_at(position, quantity.thousandths());
+    }
+    sums
+}

@@ -1,0 +1,57 @@
+//! What operators set while the cluster runs.
+
+use meseta_model::ids::AgentId;
+use meseta_model::roles::Role;
+
+use crate::Allocator;
+use crate::profile::{Quota, Refused, Unavailability};
+
+impl Allocator {
+    /// The share that a role, with all below it, is entitled to against its siblings; 1 by default.
+    ///
+    /// # Errors
+    /// [`Refused::BadWeight`] unless it is a finite number above zero.
+    pub fn set_weight(&mut self, now_us: u64, role: &Role, weight: f64) -> Result<(), Refused> {
+        if !weight.is_finite() || weight <= 0.0 {
+            return Err(Refused::BadWeight {
+                role: role.clone(),
+                weight,
+            });
+        }
+        self.sorter.set_weight(role, weight);
+        self.touch_all(now_us);
+        Ok(())
+    }
+
+    /// What a top-level role is promised and may have; without a quota, nothing and everything.
+    ///
+    /// # Errors
+    /// [`Refused::NestedQuota`], [`Refused::GuaranteeAboveLimit`], [`Refused::TooManyNames`].
+    pub fn set_quota(
+        &mut self,
+        now_us: u64,
+        role: &Role,
+        quota: Option<&Quota>,
+    ) -> Result<(), Refused> {
+        self.quotas.set(&mut self.kinds, role, quota)?;
+        self.touch_all(now_us);
+        Ok(())
+    }
+
+    /// When an agent is planned to be away.
+    ///
+    /// # Errors
+    /// [`Refused::Maintenance`] always, except that nothing is planned: frameworks would have to be
+    /// asked to leave the agent, and there are no such inverse offers.
+    pub fn set_unavailability(
+        &mut self,
+        agent: &AgentId,
+        unavailability: Option<Unavailability>,
+    ) -> Result<(), Refused> {
+        self.known_agent(agent)?;
+        match unavailability {
+            None => Ok(()),
+            Some(_) => Err(Refused::Maintenance),
+        }
+    }
+}

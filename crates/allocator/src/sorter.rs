@@ -1,0 +1,540 @@
+//! Who comes next: the tree of roles, the frameworks in each, and their shares.
+//!
+//! A client is one framework in one role. Every role keeps its clients that want offers in order of
+//! their shares, and its children that have such clients below them; a role's own clients compete with
+//! its children as one member, [`OWN`], of weight 1. All lists are kept in order as shares change. When
+//! the size of the cluster changes, and with it every share, they are put in order once, at the next
+//! [`Sorter::refresh`].
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
+use meseta_model::ids::FrameworkId;
+use meseta_model::resources::ResourceName;
+use meseta_model::roles::Role;
+
+use crate::Digest;
+use crate::amounts::{Amounts, Kinds};
+use crate::constraint::RoleConstraints;
+use crate::quota::Quotas;
+use crate::shape::Needs;
+use crate::slab::Slab;
+
+/// In a role's list of members: its own clients.
+pub(crate) const OWN: u32 = u32::MAX;
+
+/// The node above all top-level roles.
+pub(crate) const ROOT: u32 = 0;
+
+/// What decides who comes first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Standing {
+    /// Allocated now; shared resources once per client and agent.
+    pub(crate) allocated: Amounts,
+    /// How often something was allocated, ever.
+    pub(crate) count: u64,
+    /// The dominant share divided by the weight.
+    pub(crate) share: f64,
+}
+
+impl Standing {
+    fn compare(&self, other: &Self) -> Ordering {
+        let by_share = self.share.total_cmp(&other.share);
+        by_share.then(self.count.cmp(&other.count))
+    }
+}
+
+/// What a framework asks of offers in one role, where it asks for anything.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Terms {
+    /// Replaces the cluster's minimum.
+    pub(crate) minimums: Option<Vec<Amounts>>,
+    /// Which agents may be offered.
+    pub(crate) constraints: Option<RoleConstraints>,
+}
+
+/// One framework in one role.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) framework: u32,
+    pub(crate) framework_id: FrameworkId,
+    pub(crate) role: u32,
+    pub(crate) standing: Standing,
+    /// Whether it wants offers: subscribed, not suppressed, its framework active.
+    pub(crate) active: bool,
+    /// Whether the framework is subscribed to the role; if not, it is here for what it still has.
+    pub(crate) subscribed: bool,
+    /// Whether it asked for quiet.
+    pub(crate) suppressed: bool,
+    /// On how many agents it has something.
+    pub(crate) holdings: u32,
+    /// What its framework understands.
+    pub(crate) met: Needs,
+    pub(crate) terms: Option<Box<Terms>>,
+}
+
+/// One role that somebody uses, or that has such roles below.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) role: Role,
+    pub(crate) parent: u32,
+    /// The account of its top-level role.
+    pub(crate) account: u32,
+    /// Whether the name has a slash.
+    pub(crate) nested: bool,
+    weight: f64,
+    /// Children, with or without clients that want offers.
+    children: u32,
+    /// Clients of this very role, of any kind.
+    clients: u32,
+    /// Clients here and below that want offers.
+    pub(crate) active: u32,
+    /// Children with such clients, and [`OWN`] if there are some here; in order.
+    pub(crate) members: Vec<u32>,
+    /// Clients of this very role that want offers; in order.
+    pub(crate) queue: Vec<u32>,
+    /// This role and all below.
+    pub(crate) tree: Standing,
+    /// This very role.
+    pub(crate) own: Standing,
+}
+
+impl Node {
+    fn new(role: Role, parent: u32, account: u32, weight: f64) -> Self {
+        Self {
+            nested: role.as_str().contains('/'),
+            role,
+            parent,
+            account,
+            weight,
+            children: 0,
+            clients: 0,
+            active: 0,
+            members: Vec::new(),
+            queue: Vec::new(),
+            tree: Standing::default(),
+            own: Standing::default(),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Sorter {
+    nodes: Slab<Node>,
+    by_role: IndexMap<Role, u32, Digest>,
+    clients: Slab<Client>,
+    /// By client number: filters of an older generation no longer stand.
+    pub(crate) generations: Vec<u32>,
+    weights: BTreeMap<Role, f64>,
+    excluded_names: BTreeSet<ResourceName>,
+    scale: Scale,
+    /// Whether totals changed since the lists were in order.
+    stale: bool,
+}
+
+impl Sorter {
+    /// Nobody yet.
+    pub(crate) fn new(excluded_names: BTreeSet<ResourceName>) -> Self {
+        let mut nodes = Slab::default();
+        let root = nodes.insert(Node::new(Role::new(""), ROOT, u32::MAX, 1.0));
+        assert_eq!(root, ROOT);
+        Self {
+            nodes,
+            by_role: IndexMap::default(),
+            clients: Slab::default(),
+            generations: Vec::new(),
+            weights: BTreeMap::new(),
+            excluded_names,
+            scale: Scale::default(),
+            stale: false,
+        }
+    }
+
+    pub(crate) fn node(&self, slot: u32) -> &Node {
+        &self.nodes[slot]
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (u32, &Node)> {
+        self.nodes.iter()
+    }
+
+    pub(crate) fn client(&self, slot: u32) -> &Client {
+        &self.clients[slot]
+    }
+
+    pub(crate) fn client_mut(&mut self, slot: u32) -> &mut Client {
+        &mut self.clients[slot]
+    }
+
+    pub(crate) fn clients(&self) -> impl Iterator<Item = (u32, &Client)> {
+        self.clients.iter()
+    }
+
+    pub(crate) fn client_capacity(&self) -> usize {
+        self.clients.capacity()
+    }
+
+    pub(crate) fn role_slot(&self, role: &Role) -> Option<u32> {
+        self.by_role.get(role).copied()
+    }
+
+    /// How many clients want offers.
+    pub(crate) fn active(&self) -> u32 {
+        self.nodes[ROOT].active
+    }
+
+    /// The node of a role, made with its ancestors if need be.
+    fn open(&mut self, quotas: &mut Quotas, role: &Role) -> u32 {
+        if let Some(slot) = self.by_role.get(role) {
+            return *slot;
+        }
+        let (parent, account) = match role.as_str().rsplit_once('/') {
+            None => (ROOT, quotas.join(role)),
+            Some((above, _)) => {
+                let parent = self.open(quotas, &Role::from(above));
+                (parent, self.nodes[parent].account)
+            }
+        };
+        let weight = self.weight_of(role);
+        let slot = self
+            .nodes
+            .insert(Node::new(role.clone(), parent, account, weight));
+        self.nodes[parent].children += 1;
+        self.by_role.insert(role.clone(), slot);
+        slot
+    }
+
+    /// Forgets the role, and those above it, if nobody uses them any more.
+    fn close(&mut self, quotas: &mut Quotas, slot: u32) {
+        let node = &self.nodes[slot];
+        if slot == ROOT || node.clients > 0 || node.children > 0 {
+            return;
+        }
+        let node = self.nodes.remove(slot);
+        self.by_role.swap_remove(&node.role);
+        self.nodes[node.parent].children -= 1;
+        if node.parent == ROOT {
+            quotas.leave(node.account);
+        }
+        self.close(quotas, node.parent);
+    }
+
+    /// A framework in a role, new, without anything and not active.
+    pub(crate) fn add_client(
+        &mut self,
+        quotas: &mut Quotas,
+        framework: u32,
+        framework_id: &FrameworkId,
+        role: &Role,
+    ) -> u32 {
+        let node = self.open(quotas, role);
+        self.nodes[node].clients += 1;
+        let slot = self.clients.insert(Client {
+            framework,
+            framework_id: framework_id.clone(),
+            role: node,
+            standing: Standing::default(),
+            active: false,
+            subscribed: false,
+            suppressed: false,
+            holdings: 0,
+            met: 0,
+            terms: None,
+        });
+        if self.generations.len() <= slot as usize {
+            self.generations.resize(slot as usize + 1, 0);
+        }
+        slot
+    }
+
+    /// Forgets a client, which must not be active nor have anything.
+    pub(crate) fn remove_client(&mut self, quotas: &mut Quotas, slot: u32) {
+        let client = self.clients.remove(slot);
+        assert!(
+            !client.active && client.holdings == 0,
+            "{:?} left early",
+            client.framework_id
+        );
+        self.clear_filters(slot);
+        self.nodes[client.role].clients -= 1;
+        self.close(quotas, client.role);
+    }
+
+    /// Lets no filter of this client stand.
+    pub(crate) fn clear_filters(&mut self, slot: u32) {
+        let generation = &mut self.generations[slot as usize];
+        *generation = generation.wrapping_add(1);
+    }
+
+    /// Puts a client into its role's queue or takes it out.
+    pub(crate) fn set_active(&mut self, slot: u32, active: bool) {
+        if self.clients[slot].active == active {
+            return;
+        }
+        let role = self.clients[slot].role;
+        if active {
+            self.clients[slot].active = true;
+            self.enqueue(slot);
+            if self.nodes[role].queue.len() == 1 {
+                self.enlist(role, OWN);
+            }
+        } else {
+            self.dequeue(slot);
+            self.clients[slot].active = false;
+            if self.nodes[role].queue.is_empty() {
+                self.delist(role, OWN);
+            }
+        }
+        self.count_active(role, active);
+    }
+
+    fn count_active(&mut self, mut at: u32, more: bool) {
+        loop {
+            let parent = self.nodes[at].parent;
+            if more {
+                self.nodes[at].active += 1;
+                if at != ROOT && self.nodes[at].active == 1 {
+                    self.enlist(parent, at);
+                }
+            } else {
+                if at != ROOT && self.nodes[at].active == 1 {
+                    self.delist(parent, at);
+                }
+                self.nodes[at].active -= 1;
+            }
+            if at == ROOT {
+                return;
+            }
+            at = parent;
+        }
+    }
+
+    pub(crate) fn compare_clients(&self, a: u32, b: u32) -> Ordering {
+        let (a, b) = (&self.clients[a], &self.clients[b]);
+        let by_standing = a.standing.compare(&b.standing);
+        by_standing.then_with(|| a.framework_id.cmp(&b.framework_id))
+    }
+
+    /// The standing and the last part of the name of a member. compat: own clients sort as `.`.
+    fn member(&self, node: u32, member: u32) -> (&Standing, &str) {
+        if member == OWN {
+            return (&self.nodes[node].own, ".");
+        }
+        let child = &self.nodes[member];
+        let name = child.role.as_str();
+        (&child.tree, name.rsplit('/').next().unwrap_or(name))
+    }
+
+    pub(crate) fn compare_members(&self, node: u32, a: u32, b: u32) -> Ordering {
+        let ((a, a_name), (b, b_name)) = (self.member(node, a), self.member(node, b));
+        a.compare(b).then_with(|| a_name.cmp(b_name))
+    }
+
+    fn enqueue(&mut self, slot: u32) {
+        let role = self.clients[slot].role;
+        let mut queue = std::mem::take(&mut self.nodes[role].queue);
+        let at = if self.stale {
+            queue.len()
+        } else {
+            queue.partition_point(|other| self.compare_clients(*other, slot).is_lt())
+        };
+        queue.insert(at, slot);
+        self.nodes[role].queue = queue;
+    }
+
+    fn dequeue(&mut self, slot: u32) {
+        let role = self.clients[slot].role;
+        let mut queue = std::mem::take(&mut self.nodes[role].queue);
+        let at = self.place(&queue, slot, |other| self.compare_clients(other, slot));
+        queue.remove(at);
+        self.nodes[role].queue = queue;
+    }
+
+    fn enlist(&mut self, node: u32, member: u32) {
+        let mut members = std::mem::take(&mut self.nodes[node].members);
+        let at = if self.stale {
+            members.len()
+        } else {
+            members.partition_point(|other| self.compare_members(node, *other, member).is_lt())
+        };
+        members.insert(at, member);
+        self.nodes[node].members = members;
+    }
+
+    fn delist(&mut self, node: u32, member: u32) {
+        let mut members = std::mem::take(&mut self.nodes[node].members);
+        let at = self.place(&members, member, |other| {
+            self.compare_members(node, other, member)
+        });
+        members.remove(at);
+        self.nodes[node].members = members;
+    }
+
+    /// Where `wanted` is in a list.
+    fn place(&self, list: &[u32], wanted: u32, compare: impl Fn(u32) -> Ordering) -> usize {
+        let at = if self.stale {
+            list.iter().position(|entry| *entry == wanted)
+        } else {
+            list.binary_search_by(|entry| compare(*entry)).ok()
+        };
+        let Some(at) = at else {
+            panic!("number {wanted} is not where its share says");
+        };
+        at
+    }
+
+    /// Something was allocated to a client.
+    pub(crate) fn charge(&mut self, slot: u32, amounts: &Amounts) {
+        self.restand(slot, |standing| {
+            standing.allocated.add(amounts);
+            standing.count += 1;
+        });
+    }
+
+    /// The same without counting it as an allocation.
+    pub(crate) fn recharge(&mut self, slot: u32, amounts: &Amounts) {
+        self.restand(slot, |standing| standing.allocated.add(amounts));
+    }
+
+    /// Something of a client was given back.
+    pub(crate) fn discharge(&mut self, slot: u32, amounts: &Amounts) {
+        self.restand(slot, |standing| standing.allocated.subtract(amounts));
+    }
+
+    /// Changes the standing of a client and everything above it, keeping the lists in order.
+    fn restand(&mut self, slot: u32, change: impl Fn(&mut Standing)) {
+        let active = self.clients[slot].active && !self.stale;
+        if active {
+            self.dequeue(slot);
+        }
+        let standing = &mut self.clients[slot].standing;
+        change(standing);
+        standing.share = self.scale.share(&standing.allocated, 1.0);
+        if active {
+            self.enqueue(slot);
+        }
+        let role = self.clients[slot].role;
+        let listed = !self.stale && !self.nodes[role].queue.is_empty();
+        if listed {
+            self.delist(role, OWN);
+        }
+        let own = &mut self.nodes[role].own;
+        change(own);
+        own.share = self.scale.share(&own.allocated, 1.0);
+        if listed {
+            self.enlist(role, OWN);
+        }
+        self.restand_above(role, change);
+    }
+
+    fn restand_above(&mut self, mut at: u32, change: impl Fn(&mut Standing)) {
+        loop {
+            let parent = self.nodes[at].parent;
+            let listed = at != ROOT && !self.stale && self.nodes[at].active > 0;
+            if listed {
+                self.delist(parent, at);
+            }
+            let node = &mut self.nodes[at];
+            change(&mut node.tree);
+            node.tree.share = self.scale.share(&node.tree.allocated, node.weight);
+            if listed {
+                self.enlist(parent, at);
+            }
+            if at == ROOT {
+                return;
+            }
+            at = parent;
+        }
+    }
+
+    /// The cluster grew.
+    pub(crate) fn add_total(&mut self, amounts: &Amounts) {
+        self.scale.totals.add(amounts);
+        self.stale = true;
+    }
+
+    /// The cluster shrank.
+    pub(crate) fn take_total(&mut self, amounts: &Amounts) {
+        self.scale.totals.subtract(amounts);
+        self.stale = true;
+    }
+
+    fn weight_of(&self, role: &Role) -> f64 {
+        self.weights.get(role).copied().unwrap_or(1.0)
+    }
+
+    /// Sets the weight of a role against its siblings, now or when it comes into use.
+    pub(crate) fn set_weight(&mut self, role: &Role, weight: f64) {
+        self.weights.insert(role.clone(), weight);
+        if let Some(slot) = self.by_role.get(role) {
+            self.nodes[*slot].weight = weight;
+            self.stale = true;
+        }
+    }
+
+    /// Everything in the cluster.
+    pub(crate) fn totals(&self) -> &Amounts {
+        &self.scale.totals
+    }
+
+    /// The weight of a node against its siblings.
+    pub(crate) fn weight(&self, slot: u32) -> f64 {
+        self.nodes[slot].weight
+    }
+
+    /// Puts every list in order if the size of the cluster or a weight changed.
+    pub(crate) fn refresh(&mut self, kinds: &Kinds) {
+        if !self.stale {
+            return;
+        }
+        let is_out = |position| self.excluded_names.contains(kinds.name(position));
+        self.scale.excluded = (0..kinds.len()).map(is_out).collect();
+        self.work_out_shares();
+        let slots: Vec<u32> = self.nodes.iter().map(|(slot, _)| slot).collect();
+        for node in slots {
+            let mut queue = std::mem::take(&mut self.nodes[node].queue);
+            queue.sort_unstable_by(|a, b| self.compare_clients(*a, *b));
+            self.nodes[node].queue = queue;
+            let mut members = std::mem::take(&mut self.nodes[node].members);
+            members.sort_unstable_by(|a, b| self.compare_members(node, *a, *b));
+            self.nodes[node].members = members;
+        }
+        self.stale = false;
+    }
+
+    fn work_out_shares(&mut self) {
+        let scale = &self.scale;
+        for (_, client) in self.clients.iter_mut() {
+            client.standing.share = scale.share(&client.standing.allocated, 1.0);
+        }
+        for (_, node) in self.nodes.iter_mut() {
+            node.own.share = scale.share(&node.own.allocated, 1.0);
+            node.tree.share = scale.share(&node.tree.allocated, node.weight);
+        }
+    }
+}
+
+/// What shares are shares of.
+#[derive(Debug, Default)]
+struct Scale {
+    /// Everything in the cluster.
+    totals: Amounts,
+    /// Names that do not count, by position.
+    excluded: Vec<bool>,
+}
+
+impl Scale {
+    /// The largest ratio of allocated to total, divided by the weight.
+    fn share(&self, allocated: &Amounts, weight: f64) -> f64 {
+        let mut share = 0.0;
+        for (position, amount) in allocated.iter() {
+            let total = self.totals.at(position);
+            if total > 0 && !self.excluded.get(position).copied().unwrap_or(false) {
+                share = f64::max(share, amount as f64 / total as f64);
+            }
+        }
+        share / weight
+    }
+}
