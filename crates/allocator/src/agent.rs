@@ -39,12 +39,14 @@ pub(crate) struct Agent {
     pub(crate) dirty: bool,
     /// Whether more is held than there is: the agent came back smaller.
     pub(crate) overcommitted: bool,
+    /// Whether what is free might do for an offer.
+    pub(crate) enough: bool,
 }
 
 impl Agent {
     /// Whether some of it might be offered to somebody.
     pub(crate) fn is_offerable(&self) -> bool {
-        self.active && self.listed && !self.free.is_empty()
+        self.active && self.listed && self.enough
     }
 
     /// What this client has here.

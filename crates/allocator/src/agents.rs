@@ -8,6 +8,7 @@ use meseta_model::resources::{ResourceName, Resources};
 
 use crate::Allocator;
 use crate::agent::Agent;
+use crate::cycle::is_enough;
 use crate::filter::Filters;
 use crate::profile::{AgentProfile, Refused, Site, Used};
 use crate::shape::{GPUS, Needs, REMOTE, Shape};
@@ -34,6 +35,7 @@ impl Allocator {
             active: true,
             dirty: false,
             overcommitted: false,
+            enough: false,
         };
         let slot = self.agents.insert(agent);
         self.agent_slots.insert(id.clone(), slot);
@@ -54,10 +56,11 @@ impl Allocator {
             return;
         };
         self.untouch(slot);
-        for holding in std::mem::take(&mut self.agents[slot].holdings) {
-            self.agents[slot].holdings.push(holding.clone());
-            self.set_holding(slot, holding.client, None);
-            self.settle_holder(holding.client);
+        let holdings = self.agents[slot].holdings.iter();
+        let holders: Vec<u32> = holdings.map(|holding| holding.client).collect();
+        for client in holders {
+            self.set_holding(slot, client, None);
+            self.settle_holder(client);
         }
         self.set_free(slot, self.nothing.clone());
         let agent = self.agents.remove(slot);
@@ -220,7 +223,36 @@ impl Allocator {
     pub(crate) fn set_free(&mut self, slot: u32, free: Arc<Shape>) {
         self.quotas.free.subtract(&self.agents[slot].free.firm);
         self.quotas.free.add(&free.firm);
-        self.change_agent(slot, |agent| agent.free = free);
+        self.set_free_only(slot, free);
+    }
+
+    /// The same without the headroom.
+    pub(crate) fn set_free_only(&mut self, slot: u32, free: Arc<Shape>) {
+        let enough = self.is_worth_a_look(&free);
+        self.change_agent(slot, |agent| {
+            agent.free = free;
+            agent.enough = enough;
+        });
+    }
+
+    /// Whether it might be enough for an offer to somebody.
+    fn is_worth_a_look(&self, free: &Shape) -> bool {
+        !free.is_empty() && (self.own_minimums > 0 || is_enough(&self.minimums, &free.all))
+    }
+
+    /// One framework role more, or one less, has minimums of its own.
+    pub(crate) fn count_own_minimums(&mut self, before: bool, after: bool) {
+        let was_any = self.own_minimums > 0;
+        self.own_minimums += usize::from(after);
+        self.own_minimums -= usize::from(before);
+        if was_any == (self.own_minimums > 0) {
+            return;
+        }
+        let slots: Vec<u32> = self.agents.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            let enough = self.is_worth_a_look(&self.agents[slot].free);
+            self.change_agent(slot, |agent| agent.enough = enough);
+        }
     }
 
     /// Changes an agent and keeps count of those that may be offered.

@@ -34,12 +34,17 @@ pub struct Config {
     pub framework_sorter: SorterKind,
     /// `--fair_sharing_excluded_resource_names`: these do not count in shares.
     pub fair_sharing_excluded: BTreeSet<ResourceName>,
+    /// `--allocator_agent_recovery_factor`, 0 to 1: see [`crate::Allocator::await_agents`].
+    pub recovery_factor: f64,
+    /// `--allocator_recovery_timeout`, microseconds: see [`crate::Allocator::await_agents`].
+    pub recovery_timeout_us: u64,
     /// The region of the master's own `--domain`; agents of another region are remote.
     pub region: Option<String>,
 }
 
 impl Default for Config {
-    /// Mesos's defaults: 1 s, `cpus:0.01|mem:32`, gpus filtered, DRF for both; and a window of 2 ms.
+    /// Mesos's defaults: 1 s, `cpus:0.01|mem:32`, gpus filtered, DRF for both, 80 % of the agents or
+    /// 10 min after a failover; and a window of 2 ms.
     fn default() -> Self {
         let least = |name, thousandths| {
             [(name, Scalar::from_thousandths(thousandths))]
@@ -57,6 +62,8 @@ impl Default for Config {
             role_sorter: SorterKind::Drf,
             framework_sorter: SorterKind::Drf,
             fair_sharing_excluded: BTreeSet::new(),
+            recovery_factor: 0.8,
+            recovery_timeout_us: 600_000_000,
             region: None,
         }
     }

@@ -53,7 +53,7 @@ impl Allocator {
     /// [`Allocator::recover`] some day. To be called at [`Allocator::next_wake`], or earlier if need be.
     pub fn allocate(&mut self, now_us: u64, rng: &mut Rng) -> Vec<Grant> {
         self.end_filters(now_us);
-        let mut agents = self.take_candidates(now_us);
+        let mut agents = self.take_candidates(now_us, rng);
         if agents.is_empty() || self.sorter.active() == 0 {
             return Vec::new();
         }
@@ -116,6 +116,7 @@ impl Allocator {
             agent: &self.agents[slot],
             sorter: &self.sorter,
             minimums: &self.minimums,
+            has_own_minimums: self.own_minimums > 0,
             framework_sorter: self.config.framework_sorter,
             kinds: &mut self.kinds,
             quotas: &mut self.quotas,
@@ -172,11 +173,8 @@ impl Allocator {
 
     /// Moves a shape from what is free to what a client holds. Quota and headroom know already.
     fn hand_over(&mut self, slot: u32, client: u32, shape: &Arc<Shape>, free: Arc<Shape>) {
+        self.set_free_only(slot, free);
         let agent = &mut self.agents[slot];
-        agent.free = free;
-        if !agent.is_offerable() {
-            self.wake.offerable -= 1;
-        }
         let Some(held) = agent.holding(client).cloned() else {
             agent.hold(client, Some(shape.clone()));
             self.sorter.client_mut(client).holdings += 1;
@@ -209,6 +207,11 @@ impl Handout {
     }
 }
 
+/// Whether it reaches one of the minimums.
+pub(crate) fn is_enough(minimums: &[Amounts], all: &Amounts) -> bool {
+    minimums.is_empty() || minimums.iter().any(|least| all.covers(least))
+}
+
 /// One agent being decided on.
 struct Visit<'a> {
     now_us: u64,
@@ -216,6 +219,7 @@ struct Visit<'a> {
     agent: &'a Agent,
     sorter: &'a Sorter,
     minimums: &'a [Amounts],
+    has_own_minimums: bool,
     framework_sorter: SorterKind,
     kinds: &'a mut Kinds,
     quotas: &'a mut Quotas,
@@ -273,9 +277,21 @@ impl Visit<'_> {
         if self.stage == Stage::Rest {
             *self.quota_in_the_way = true;
         }
-        let most = |position| self.quotas.allowed(account, self.stage, position);
+        let most = |position| self.quotas.allowed(account, self.stage, position).max(0);
+        let mut left = candidate.all.clone();
+        for (position, amount) in candidate.firm.iter() {
+            left.add_at(position, -(amount - most(position)).max(0));
+        }
+        if !self.may_be_enough(&left) {
+            return None;
+        }
         let candidate = candidate.cut(self.kinds, &most);
         (!candidate.is_empty()).then_some(candidate)
+    }
+
+    /// Whether `all` suffices for an offer by the cluster's rule; frameworks may have their own.
+    fn may_be_enough(&self, all: &Amounts) -> bool {
+        self.has_own_minimums || is_enough(self.minimums, all)
     }
 
     fn role(&mut self, slot: u32, rng: &mut Rng) {
@@ -332,8 +348,7 @@ impl Visit<'_> {
 
     fn is_enough(&self, client: &Client, shape: &Shape) -> bool {
         let own = client.terms.as_ref().and_then(|t| t.minimums.as_deref());
-        let minimums = own.unwrap_or(self.minimums);
-        minimums.is_empty() || minimums.iter().any(|least| shape.all.covers(least))
+        is_enough(own.unwrap_or(self.minimums), &shape.all)
     }
 
     fn meets_constraints(&self, client: &Client) -> bool {

@@ -23,6 +23,10 @@ pub(crate) struct Framework {
     pub(crate) clients: SmallVec<[u32; 1]>,
 }
 
+fn has_minimums(terms: Option<&Terms>) -> bool {
+    terms.is_some_and(|terms| terms.minimums.is_some())
+}
+
 impl Allocator {
     /// A framework is there; it may have had resources before ([`Allocator::track`]). Adding one that
     /// was added already updates it.
@@ -172,13 +176,18 @@ impl Allocator {
             client.subscribed = true;
             client.suppressed = profile.suppressed.contains(role);
             client.met = met_by(profile.capabilities);
-            client.terms = (terms != Terms::default()).then(|| Box::new(terms));
+            let after = terms.minimums.is_some();
+            let terms = (terms != Terms::default()).then(|| Box::new(terms));
+            let before = std::mem::replace(&mut client.terms, terms);
+            self.count_own_minimums(has_minimums(before.as_deref()), after);
         }
         for client in self.frameworks[slot].clients.clone() {
             let role = self.sorter.client(client).role;
             if !profile.roles.contains(&self.sorter.node(role).role) {
-                self.sorter.client_mut(client).subscribed = false;
-                self.sorter.client_mut(client).terms = None;
+                let entry = self.sorter.client_mut(client);
+                entry.subscribed = false;
+                let before = entry.terms.take();
+                self.count_own_minimums(has_minimums(before.as_deref()), false);
             }
             self.settle_client(client);
         }

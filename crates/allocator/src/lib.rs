@@ -77,6 +77,8 @@ pub struct Allocator {
     config: Config,
     /// [`Config::min_allocatable`] by position.
     minimums: Vec<Amounts>,
+    /// Framework roles with minimums of their own.
+    own_minimums: usize,
     kinds: Kinds,
     sorter: Sorter,
     quotas: Quotas,
@@ -108,6 +110,7 @@ impl Allocator {
         let nothing = Shape::new(&mut kinds, meseta_model::resources::Resources::new());
         Self {
             minimums,
+            own_minimums: 0,
             kinds,
             sorter: Sorter::new(config.fair_sharing_excluded.clone()),
             quotas: Quotas::default(),

@@ -22,3 +22,14 @@ pub const PATTERN_BYTES: usize = 64 * 1024;
 
 /// States of a compiled expression that every one has: anchors, the capture of the whole, the match.
 pub const PATTERN_FRAME: usize = 6;
+
+/// Agents that one run looks at; a round over more of them takes several runs.
+pub const AGENTS_PER_RUN: usize = 5_000;
+
+/// Pairs of agents and framework roles that one run looks at, at most; bounds a run to some
+/// milliseconds, as [`AGENTS_PER_RUN`] does.
+pub const PAIRS_PER_RUN: usize = 500_000;
+
+/// The distance between two rounds grows with the agents that have something free by this much each,
+/// microseconds, up to the allocation interval: rounds cost at most a few percent of a core.
+pub const ROUND_DISTANCE_PER_AGENT_US: u64 = 20;

@@ -228,6 +228,11 @@ impl Quotas {
         }
     }
 
+    /// Whether any role has a quota.
+    pub(crate) fn is_any_set(&self) -> bool {
+        self.accounts.iter().any(|(_, account)| account.has_quota)
+    }
+
     /// Whether some role lacks something to its guarantee.
     pub(crate) fn has_lack(&self) -> bool {
         !self.required.is_zero()

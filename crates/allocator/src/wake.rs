@@ -2,12 +2,15 @@
 //!
 //! Whatever changes on an agent puts it into a list; the first entry opens a window of
 //! [`crate::Config::window_us`], at whose end one run looks at the whole list. What may concern every
-//! agent (a framework comes or revives, a quota changes) asks for a run over all instead; such runs
-//! keep a distance that grows with the cluster, up to the allocation interval. A filter's end is such a
-//! change too. While something lies unoffered, all agents are looked at once per interval besides, as
-//! a safety net.
+//! agent (a framework comes or revives, a quota changes) asks for a round over all instead; such
+//! rounds keep a distance that grows with the cluster, up to the allocation interval. A filter's end is
+//! a change on its agent. While something lies unoffered, there is a round once per interval besides,
+//! as a safety net. A round in a large cluster is cut into runs of bounded size, and what changed on
+//! single agents goes before it.
 
-use crate::Allocator;
+use meseta_model::rng::Rng;
+
+use crate::{Allocator, limits};
 
 /// What waits for the next run.
 #[derive(Debug, Default)]
@@ -16,18 +19,19 @@ pub(crate) struct Wake {
     dirty: Vec<u32>,
     /// When the window over `dirty` closes.
     dirty_at_us: Option<u64>,
-    /// When to look at every agent, if anything asked for that.
-    all_at_us: Option<u64>,
-    /// When that was done last.
-    last_all_us: Option<u64>,
+    /// When to begin a round, if anything asked for that.
+    round_at_us: Option<u64>,
+    /// When the last one began.
+    last_round_us: Option<u64>,
+    /// What is left of it.
+    round: Vec<u32>,
     /// Agents with something free that may be offered.
     pub(crate) offerable: usize,
-    /// Whether quota kept anything back since the last look at every agent.
+    /// Whether quota kept anything back since the last round began.
     pub(crate) quota_in_the_way: bool,
+    /// A new leader waits for agents: until when, and for how many.
+    awaited: Option<(u64, usize)>,
 }
-
-/// What a run over all costs per agent in distance to the next one, microseconds.
-const SPACING_PER_AGENT_US: u64 = 20;
 
 impl Allocator {
     /// When [`Allocator::allocate`] should be called next, or `None` as long as nothing changes. May be
@@ -37,20 +41,43 @@ impl Allocator {
         if self.wake.offerable == 0 || self.sorter.active() == 0 {
             return None;
         }
+        if let Some(until_us) = self.held_off(now_us) {
+            return Some(until_us);
+        }
+        if !self.wake.round.is_empty() {
+            return Some(now_us);
+        }
         let filter_ends = self
             .calendar
             .first()
             .map(|end| end.saturating_add(self.config.window_us));
-        let net = self.wake.last_all_us.unwrap_or(now_us);
+        let net = self.wake.last_round_us.unwrap_or(now_us);
         [
             self.wake.dirty_at_us,
-            self.wake.all_at_us,
+            self.wake.round_at_us,
             filter_ends,
             Some(net.saturating_add(self.config.allocation_interval_us)),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// A new leader knows from its registry that `known` agents are to come back. If any role has a
+    /// quota by now, nothing is granted until [`crate::Config::recovery_factor`] of them are here or
+    /// [`crate::Config::recovery_timeout_us`] have passed, for fear of giving away what was promised.
+    pub fn await_agents(&mut self, now_us: u64, known: usize) {
+        if known > 0 && self.quotas.is_any_set() {
+            let until_us = now_us.saturating_add(self.config.recovery_timeout_us);
+            let enough = (known as f64 * self.config.recovery_factor).ceil() as usize;
+            self.wake.awaited = Some((until_us, enough));
+        }
+    }
+
+    /// Until when nothing is granted, if so.
+    fn held_off(&self, now_us: u64) -> Option<u64> {
+        let (until_us, enough) = self.wake.awaited?;
+        (now_us < until_us && self.agents.len() < enough).then_some(until_us)
     }
 
     /// Something changed on one agent.
@@ -67,15 +94,15 @@ impl Allocator {
 
     /// Something changed that may concern every agent.
     pub(crate) fn touch_all(&mut self, now_us: u64) {
-        let interval = self.config.allocation_interval_us;
-        let distance = (self.wake.offerable as u64 * SPACING_PER_AGENT_US).min(interval);
-        let earliest = match self.wake.last_all_us {
-            Some(last) => last.saturating_add(distance),
+        let distance_us = (self.wake.offerable as u64 * limits::ROUND_DISTANCE_PER_AGENT_US)
+            .min(self.config.allocation_interval_us);
+        let earliest_us = match self.wake.last_round_us {
+            Some(last) => last.saturating_add(distance_us),
             None => 0,
         };
-        let at_us = earliest.max(now_us.saturating_add(self.config.window_us));
-        let planned = self.wake.all_at_us.unwrap_or(u64::MAX);
-        self.wake.all_at_us = Some(planned.min(at_us));
+        let at_us = earliest_us.max(now_us.saturating_add(self.config.window_us));
+        let planned_us = self.wake.round_at_us.unwrap_or(u64::MAX);
+        self.wake.round_at_us = Some(planned_us.min(at_us));
     }
 
     /// Less is consumed, or more is free: what quota kept back may go out now, anywhere.
@@ -97,27 +124,49 @@ impl Allocator {
     }
 
     /// The agents that this run looks at.
-    pub(crate) fn take_candidates(&mut self, now_us: u64) -> Vec<u32> {
-        let interval = self.config.allocation_interval_us;
-        let net_is_due = self
-            .wake
-            .last_all_us
-            .is_none_or(|last| now_us >= last.saturating_add(interval));
-        let all_is_due = self.wake.all_at_us.is_some_and(|at| at <= now_us);
-        let mut candidates = std::mem::take(&mut self.wake.dirty);
-        self.wake.dirty_at_us = None;
+    pub(crate) fn take_candidates(&mut self, now_us: u64, rng: &mut Rng) -> Vec<u32> {
+        if self.held_off(now_us).is_some() {
+            return Vec::new();
+        }
+        self.wake.awaited = None;
+        let most = (limits::PAIRS_PER_RUN / (self.sorter.active() as usize).max(1))
+            .clamp(1, limits::AGENTS_PER_RUN);
+        if self.wake.dirty.is_empty() && self.wake.round.is_empty() && self.is_round_due(now_us) {
+            self.begin_round(now_us, most, rng);
+        }
+        let mut candidates = if self.wake.dirty.len() <= most {
+            self.wake.dirty_at_us = None;
+            std::mem::take(&mut self.wake.dirty)
+        } else {
+            self.wake.dirty.drain(..most).collect()
+        };
         for slot in &candidates {
             self.agents[*slot].dirty = false;
         }
-        if net_is_due || all_is_due {
-            candidates.clear();
-            candidates.extend(self.agents.iter().map(|(slot, _)| slot));
-            self.wake.all_at_us = None;
-            self.wake.last_all_us = Some(now_us);
-            self.wake.quota_in_the_way = false;
+        if candidates.is_empty() {
+            let left = self.wake.round.len().saturating_sub(most);
+            candidates = self.wake.round.split_off(left);
         }
         candidates.retain(|slot| self.agents[*slot].is_offerable());
         candidates
+    }
+
+    fn is_round_due(&self, now_us: u64) -> bool {
+        let interval_us = self.config.allocation_interval_us;
+        let last_us = self.wake.last_round_us;
+        last_us.is_none_or(|last| now_us >= last.saturating_add(interval_us))
+            || self.wake.round_at_us.is_some_and(|at| at <= now_us)
+    }
+
+    fn begin_round(&mut self, now_us: u64, most: usize, rng: &mut Rng) {
+        let offerable = self.agents.iter().filter(|(_, agent)| agent.is_offerable());
+        self.wake.round = offerable.map(|(slot, _)| slot).collect();
+        if self.wake.round.len() > most {
+            rng.shuffle(&mut self.wake.round);
+        }
+        self.wake.round_at_us = None;
+        self.wake.last_round_us = Some(now_us);
+        self.wake.quota_in_the_way = false;
     }
 
     /// The agent is about to be forgotten.
@@ -125,5 +174,6 @@ impl Allocator {
         if std::mem::take(&mut self.agents[slot].dirty) {
             self.wake.dirty.retain(|other| *other != slot);
         }
+        self.wake.round.retain(|other| *other != slot);
     }
 }
