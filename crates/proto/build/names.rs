@@ -7,10 +7,9 @@ pub fn rust_path(full: &str) -> String {
     if full == "google.protobuf.Duration" {
         return "::prost_types::Duration".to_owned();
     }
-    let segments: Vec<&str> = full.split('.').collect();
-    let (last, outer) = segments.split_last().expect("a full name has segments");
+    let (outer, last) = full.rsplit_once('.').unwrap_or(("", full));
     let mut path: Vec<String> = outer
-        .iter()
+        .split('.')
         .map(|segment| escape(segment.to_snake_case()))
         .collect();
     path.push(escape(last.to_upper_camel_case()));

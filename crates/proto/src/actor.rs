@@ -6,8 +6,6 @@
 //!
 //! Every payload is boxed, so that a queue of messages costs two words each whatever they hold; build
 //! one with `Message::from(payload)`.
-use prost::Message as _;
-
 use crate::binary::{self, DecodeError};
 use crate::mesos::{internal, scheduler};
 
@@ -49,14 +47,7 @@ macro_rules! messages {
             /// The protobuf body.
             pub fn encode(&self) -> Vec<u8> {
                 match self {
-                    $(Self::$variant(payload) => payload.encode_to_vec(),)*
-                }
-            }
-
-            /// How many bytes [`Message::encode`] would answer.
-            pub fn encoded_len(&self) -> usize {
-                match self {
-                    $(Self::$variant(payload) => payload.encoded_len(),)*
+                    $(Self::$variant(payload) => binary::encode(payload.as_ref()),)*
                 }
             }
         }
@@ -137,4 +128,43 @@ messages! {
     AuthenticationCompleted, internal::AuthenticationCompletedMessage, "mesos.internal.AuthenticationCompletedMessage";
     AuthenticationFailed, internal::AuthenticationFailedMessage, "mesos.internal.AuthenticationFailedMessage";
     AuthenticationError, internal::AuthenticationErrorMessage, "mesos.internal.AuthenticationErrorMessage";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_pick_the_type() {
+        let pong = Message::from(internal::PongSlaveMessage {});
+        assert_eq!(
+            (pong.name(), pong.encode()),
+            ("mesos.internal.PongSlaveMessage", Vec::new())
+        );
+        assert_eq!(Message::decode(pong.name(), b""), Ok(pong));
+        let name = "mesos.internal.NoSuchMessage".to_owned();
+        assert_eq!(
+            Message::decode(&name, b""),
+            Err(DecodeError::UnknownMessage { name })
+        );
+        let nameless = Message::decode("mesos.internal.RegisterExecutorMessage", b"");
+        let refusal = nameless.map_err(|error| error.to_string());
+        let expected = "Missing required fields: framework_id, executor_id";
+        assert_eq!(refusal, Err(expected.to_owned()));
+    }
+
+    #[test]
+    fn every_name_is_of_one_message() {
+        let mut names = Message::NAMES.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Message::NAMES.len());
+        for name in names {
+            let known = Message::decode(name, b"\xff");
+            assert!(
+                matches!(known, Err(DecodeError::Malformed { .. })),
+                "{name}"
+            );
+        }
+    }
 }

@@ -4,7 +4,10 @@
 //! knows, and does not say where it stopped. So every body from outside first passes a check of its raw
 //! bytes against the tables; what passes is what Mesos's own protobuf library would have accepted.
 mod check;
+mod encode;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use crate::limits::{Limits, MAX_DEPTH};
 use crate::path::Missing;
@@ -90,7 +93,10 @@ pub fn decode_within<M: Wire>(bytes: &[u8], limits: &Limits) -> Result<M, Decode
     Ok(message)
 }
 
-/// Encodes one message: set fields in the order of their numbers, as Mesos does.
+/// Encodes one message: set fields in the order of their numbers, as Mesos does. Use this rather than
+/// prost's own encoder, which garbles maps for Mesos.
 pub fn encode<M: Wire>(message: &M) -> Vec<u8> {
-    message.encode_to_vec()
+    let mut out = Vec::new();
+    encode::append(&mut out, message);
+    out
 }

@@ -10,6 +10,8 @@
 mod error;
 mod read;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use error::{JsonError, JsonType};

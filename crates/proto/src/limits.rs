@@ -10,7 +10,7 @@ pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
 /// Bytes of memory that the list and map elements of one decoded message may take. Two bytes on the
 /// wire can stand for an empty element of a kilobyte; without this limit a small body fills the memory.
-pub const MAX_ELEMENT_BYTES: usize = 512 << 20;
+pub const MAX_ELEMENT_BYTES: usize = 256 << 20;
 
 /// Missing required fields that one error lists; further ones are only said to exist.
 pub const MAX_MISSING_LISTED: usize = 32;

@@ -6,7 +6,11 @@
 //! what is generated holds facts only.
 mod content;
 mod macros;
+#[cfg(test)]
+mod sample;
 pub(crate) mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use content::{Content, List, Map, Maybe};
 
@@ -185,6 +189,7 @@ pub(crate) trait AnyRecord {
     fn record_mut(&mut self) -> &mut dyn Record;
     fn to_bytes(&self) -> Vec<u8>;
     fn read_bytes(&mut self, bytes: &[u8]) -> Result<(), crate::DecodeError>;
+    fn read_json(&mut self, text: &[u8]) -> Result<(), crate::JsonError>;
 }
 
 #[cfg(test)]
@@ -203,6 +208,11 @@ impl<M: Wire> AnyRecord for M {
 
     fn read_bytes(&mut self, bytes: &[u8]) -> Result<(), crate::DecodeError> {
         *self = crate::decode(bytes)?;
+        Ok(())
+    }
+
+    fn read_json(&mut self, text: &[u8]) -> Result<(), crate::JsonError> {
+        *self = crate::from_json(text)?;
         Ok(())
     }
 }
@@ -242,6 +252,23 @@ pub enum Value<'a> {
     List(&'a dyn List),
     /// A map.
     Map(&'a dyn Map),
+}
+
+impl Value<'_> {
+    /// Whether it is what proto3 does not tell from absence.
+    pub(crate) fn is_zero(&self) -> bool {
+        match self {
+            Self::Bool(value) => !value,
+            Self::I32(value) => *value == 0,
+            Self::I64(value) => *value == 0,
+            Self::U32(value) => *value == 0,
+            Self::U64(value) => *value == 0,
+            Self::F64(value) => *value == 0.0,
+            Self::Str(value) => value.is_empty(),
+            Self::Bytes(value) => value.is_empty(),
+            Self::Unset | Self::Message(_) | Self::List(_) | Self::Map(_) => false,
+        }
+    }
 }
 
 /// Where a field, or an element of a list or map, is written.
@@ -292,11 +319,7 @@ fn drop_unknown(place: Place<'_>, table: &EnumTable) {
     let known =
         |value: Value<'_>| matches!(value, Value::I32(number) if table.name(number).is_some());
     match place {
-        Place::Maybe(maybe) => {
-            if !known(maybe.get()) {
-                maybe.unset();
-            }
-        }
+        Place::Maybe(maybe) if !known(maybe.get()) => maybe.unset(),
         Place::List(list) => list.retain(&known),
         // A required one: the check before decoding has refused it.
         _ => {}

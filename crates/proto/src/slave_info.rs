@@ -40,3 +40,30 @@ pub fn shown_by_master(info: SlaveInfo) -> AgentInfo {
         domain: info.domain,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{encode, to_json};
+
+    #[test]
+    fn the_forms_differ_in_checkpoint_only() {
+        let slave = SlaveInfo {
+            hostname: "h".to_owned(),
+            checkpoint: Some(true),
+            port: Some(5051),
+            ..Default::default()
+        };
+        assert_eq!(to_slave_info(to_agent_info(slave.clone()), true), slave);
+        assert_eq!(encode(&shown_by_master(slave.clone())), encode(&slave));
+        let text = |info: AgentInfo| String::from_utf8_lossy(&to_json(&info)).into_owned();
+        assert_eq!(
+            text(to_agent_info(slave.clone())),
+            r#"{"hostname":"h","port":5051}"#
+        );
+        assert_eq!(
+            text(shown_by_master(slave)),
+            r#"{"hostname":"h","port":5051,"checkpoint":true}"#
+        );
+    }
+}

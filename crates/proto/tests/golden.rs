@@ -178,7 +178,6 @@ fn actor_messages_come_back_the_same() {
         let message =
             Message::decode(name, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(message.name(), name);
-        assert_eq!(message.encoded_len(), bytes.len(), "{name}");
         assert!(message.encode() == bytes, "{name}");
         count += 1;
     }

@@ -201,7 +201,8 @@ impl Checker {
         Ok(())
     }
 
-    /// A map entry is a message of a key (1) and a value (2); an absent value is an empty one.
+    /// A map entry is a message of a key (1) and a value (2). An absent value passes as one of defaults:
+    /// senders that are built on prost leave those out.
     fn map_entry(&mut self, kind: &Kind, bytes: &[u8], depth: usize) -> Result<(), DecodeError> {
         let mut key = "";
         let mut values = Vec::new();
@@ -229,7 +230,9 @@ impl Checker {
         self.path.push(Segment::Key(key.to_owned()));
         match kind {
             // prost counts the entry as a level of its own.
-            Kind::Message(table) => self.message(table, &values, depth + 1)?,
+            Kind::Message(table) if !values.is_empty() => {
+                self.message(table, &values, depth + 1)?
+            }
             _ => {
                 if values
                     .iter()

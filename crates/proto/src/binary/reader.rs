@@ -1,14 +1,14 @@
 //! Reads keys, lengths and values off protobuf bytes.
 
-/// How a value is laid out.
+/// How a value is laid out, by the numbers that keys carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
-    Varint,
-    Fixed64,
-    Length,
-    GroupStart,
-    GroupEnd,
-    Fixed32,
+    Varint = 0,
+    Fixed64 = 1,
+    Length = 2,
+    GroupStart = 3,
+    GroupEnd = 4,
+    Fixed32 = 5,
 }
 
 /// The bytes not yet read.

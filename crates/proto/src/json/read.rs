@@ -66,7 +66,10 @@ fn syntax_error(error: &serde_json::Error, text: &[u8]) -> JsonError {
         .split_inclusive(|byte| *byte == b'\n')
         .take(error.line().saturating_sub(1));
     let start = lines_before.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
-    let rest = text.get(start..).unwrap_or_default();
+    let rest = text
+        .get(start..)
+        .filter(|_| !error.is_eof())
+        .unwrap_or_default();
     let to_line_end = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let near = quote(&String::from_utf8_lossy(to_line_end));
     if error.to_string().starts_with("trailing characters") {

@@ -36,23 +36,9 @@ fn shown<'a>(field: &Field, value: Value<'a>) -> Option<Value<'a>> {
         _ => Some(value),
     };
     match value {
-        Some(value) if field.label == Label::Implicit && is_zero(value) => None,
+        Some(value) if field.label == Label::Implicit && value.is_zero() => None,
         Some(value) => Some(value),
         None => field.shown_default,
-    }
-}
-
-fn is_zero(value: Value<'_>) -> bool {
-    match value {
-        Value::Bool(value) => !value,
-        Value::I32(value) => value == 0,
-        Value::I64(value) => value == 0,
-        Value::U32(value) => value == 0,
-        Value::U64(value) => value == 0,
-        Value::F64(value) => value == 0.0,
-        Value::Str(value) => value.is_empty(),
-        Value::Bytes(value) => value.is_empty(),
-        Value::Unset | Value::Message(_) | Value::List(_) | Value::Map(_) => false,
     }
 }
 
