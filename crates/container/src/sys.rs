@@ -218,10 +218,20 @@ pub fn wait_signal(timeout: Option<Duration>) -> Option<libc::c_int> {
 /// Gives every signal its default action and blocks none, as a new program expects to find them.
 /// Safe between fork and exec.
 pub fn reset_signals() {
-    // SAFETY: integers and an initialised set; signals that cannot be changed just fail.
+    // The kernel's own `struct sigaction`, all zero: default action, no flags, empty mask. The
+    // library's call refuses the two signals it keeps for itself, which may come ignored, too.
+    let default = [0_u64; 4];
+    // SAFETY: the action is large enough for every architecture and outlives the calls; the set is
+    // initialised. Signals that cannot be changed just fail.
     unsafe {
         for signal in 1..=64 {
-            libc::signal(signal, libc::SIG_DFL);
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null::<u64>(),
+                8,
+            );
         }
         let mut set = MaybeUninit::uninit();
         libc::sigemptyset(set.as_mut_ptr());
