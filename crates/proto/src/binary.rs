@@ -2,12 +2,11 @@
 //!
 //! prost decodes, but it forgets whether a required field was there, keeps enum numbers that nobody
 //! knows, and does not say where it stopped. So every body from outside first passes a check of its raw
-//! bytes against the tables; what passes is what Mesos's own protobuf library would have accepted.
+//! bytes against the tables. What passes is what Mesos's own protobuf library accepts, except that text must
+//! be UTF-8.
 mod check;
 mod encode;
 mod reader;
-#[cfg(test)]
-mod tests;
 
 use crate::limits::{Limits, MAX_DEPTH};
 use crate::path::Missing;
@@ -100,3 +99,6 @@ pub fn encode<M: Wire>(message: &M) -> Vec<u8> {
     encode::append(&mut out, message);
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,6 @@
 mod error;
 mod read;
 mod scalar;
-#[cfg(test)]
-mod tests;
 mod write;
 
 pub use error::{JsonError, JsonType};
@@ -67,3 +65,6 @@ impl Serialize for Json<'_> {
             .serialize(serializer)
     }
 }
+
+#[cfg(test)]
+mod tests;

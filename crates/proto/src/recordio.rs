@@ -1,9 +1,6 @@
 //! RecordIO, the framing of Mesos's event streams: the length of a record in decimal digits, a line
 //! feed, then exactly that many bytes, and nothing between records. How the bytes are cut into HTTP
 //! chunks means nothing.
-#[cfg(test)]
-mod tests;
-
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::limits::{MAX_RECORD_BYTES, MAX_RECORD_LENGTH_DIGITS};
@@ -157,3 +154,6 @@ impl Reader {
         Ok(Some(wanted))
     }
 }
+
+#[cfg(test)]
+mod tests;

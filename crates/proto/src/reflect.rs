@@ -6,11 +6,7 @@
 //! what is generated holds facts only.
 mod content;
 mod macros;
-#[cfg(test)]
-mod sample;
 pub(crate) mod tables;
-#[cfg(test)]
-mod tests;
 
 pub use content::{Content, List, Map, Maybe};
 
@@ -339,3 +335,8 @@ fn each_message(place: Place<'_>, visit: &mut dyn FnMut(&mut dyn Record)) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
