@@ -13,12 +13,14 @@
 //!
 //! **Invariants.** A [`resources::Resources`] never holds a negative or empty entry and never wraps;
 //! what `validation` lets pass converts without loss; no input, however hostile, panics.
+pub mod allocation;
 pub mod attributes;
 pub mod caller;
 pub mod capabilities;
 pub mod container;
 pub mod edge;
 pub mod ids;
+pub mod limits;
 pub mod resources;
 pub mod rng;
 pub mod roles;
@@ -27,5 +29,6 @@ pub mod task;
 pub mod task_state;
 pub mod units;
 pub mod upid;
+pub mod validation;
 pub mod version;
 pub mod wait_status;

@@ -5,6 +5,7 @@ use v1::TaskState;
 use v1::task_status::Source;
 
 use crate::ids::{AgentId, FrameworkId, TaskId};
+use crate::limits::STATUSES_PER_TASK;
 use crate::step::Now;
 use crate::task_state::told;
 
@@ -41,7 +42,8 @@ pub fn task(info: &v1::TaskInfo, framework_id: &FrameworkId, state: TaskState) -
 }
 
 /// Notes a status in a task's history: one per stretch of equal states, the latest of it. Its data,
-/// which may be large and belongs to the framework, is not kept.
+/// which may be large and belongs to the framework, is not kept. Past [`STATUSES_PER_TASK`] the second
+/// oldest makes room.
 pub fn push_status(task: &mut v1::Task, status: &v1::TaskStatus) {
     if task
         .statuses
@@ -49,6 +51,9 @@ pub fn push_status(task: &mut v1::Task, status: &v1::TaskStatus) {
         .is_some_and(|last| last.state == status.state)
     {
         task.statuses.pop();
+    }
+    if task.statuses.len() >= STATUSES_PER_TASK {
+        task.statuses.remove(1);
     }
     task.statuses.push(v1::TaskStatus {
         data: None,
@@ -199,6 +204,26 @@ mod tests {
             ..running(message)
         };
         assert_eq!(made.statuses, [kept("2"), killing, kept("3")]);
+    }
+
+    #[test]
+    fn history_is_bounded_and_keeps_its_beginning() {
+        let mut made = task(&info(), &"f".into(), TaskState::TaskStaging);
+        push_status(&mut made, &running("first"));
+        for i in 0..STATUSES_PER_TASK {
+            let state = [TaskState::TaskKilling, TaskState::TaskRunning][i % 2];
+            push_status(
+                &mut made,
+                &status(&"t".into(), state, Source::Executor, NOW),
+            );
+        }
+        assert_eq!(made.statuses.len(), STATUSES_PER_TASK);
+        assert_eq!(made.statuses[0].message.as_deref(), Some("first"));
+        assert_eq!(
+            made.statuses[1].state(),
+            TaskState::TaskRunning,
+            "one KILLING made room"
+        );
     }
 
     #[test]

@@ -215,6 +215,12 @@ impl Resource {
         self
     }
 
+    /// Whether both differ in value at most.
+    #[must_use]
+    pub fn is_same_kind(&self, other: &Self) -> bool {
+        self.name == other.name && self.kind == other.kind && self.allocation == other.allocation
+    }
+
     /// Orders by what must agree for two entries to be merged: kind, allocation, name and value type,
     /// and the value too where it cannot be split.
     pub(super) fn cmp_key(&self, other: &Self) -> Ordering {

@@ -1,0 +1,37 @@
+//! Bounds that several rooms share, and what happens there. Each room has its own besides.
+
+use crate::units::Bytes;
+
+pub use crate::ids::CONTAINER_DEPTH_LIMIT as CONTAINER_DEPTH;
+pub use crate::resources::{RESERVATION_DEPTH_LIMIT as RESERVATION_DEPTH, SCALAR_LIMIT};
+
+/// The largest message, in either direction: what an original peer's protobuf library agrees to
+/// read. A larger one is refused where it enters and never built where it leaves.
+pub const MESSAGE: Bytes = Bytes::from_megabytes(64);
+
+/// Bytes of an id that a framework chooses: such ids become names of directories, and this is the
+/// longest name a Linux file system takes (`NAME_MAX`). A longer one is refused.
+pub const ID_BYTES: usize = 255;
+
+/// Bytes of one level of a container id: leaves room for what is put around it in file names
+/// (Mesos: `MAX_CONTAINER_ID_LENGTH`). A longer one is refused.
+pub const CONTAINER_ID_BYTES: usize = 242;
+
+/// Offers that one ACCEPT or DECLINE may name; a call with more is refused. An agent has at most a
+/// few offers out per framework, and one ACCEPT concerns one agent.
+pub const OFFERS_PER_CALL: usize = 10_000;
+
+/// Tasks that one ACCEPT may launch, over all its operations; a call with more is refused. More
+/// would hold up the master for too long in one step.
+pub const TASKS_PER_ACCEPT: usize = 10_000;
+
+/// Operations that one ACCEPT may hold; a call with more is refused.
+pub const OPERATIONS_PER_ACCEPT: usize = 1_000;
+
+/// Roles that one framework may name; one with more is refused. The allocator keeps records by
+/// framework, role and agent.
+pub const ROLES_PER_FRAMEWORK: usize = 1_000;
+
+/// Statuses kept in the history of one task; beyond it the second oldest makes room, so that how the
+/// task began stays known.
+pub const STATUSES_PER_TASK: usize = 100;
