@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId};
+use meseta_model::resources::{ResourceFormat, Resources};
 use meseta_model::rng::Rng;
 use meseta_model::step::{Core, Effects, Now, Seq, Write};
 use meseta_model::upid::Upid;
@@ -63,9 +64,11 @@ pub struct Agent {
     pub(crate) writes: BTreeMap<Seq, Then>,
     pub(crate) gc: Gc,
     /// Dynamic reservations and volumes, as the master last told.
-    pub(crate) checkpointed_resources: Vec<v1::Resource>,
+    pub(crate) checkpointed: Resources,
+    /// They could not be written yet.
+    pub(crate) resources_unsaved: bool,
     /// Everything the agent has, with those applied.
-    pub(crate) total: Vec<v1::Resource>,
+    pub(crate) total: Resources,
 }
 
 impl Agent {
@@ -91,8 +94,9 @@ impl Agent {
             updates: Updates::default(),
             writes: BTreeMap::new(),
             gc: Gc::default(),
-            checkpointed_resources: Vec::new(),
-            total: Vec::new(),
+            checkpointed: Resources::new(),
+            resources_unsaved: false,
+            total: Resources::new(),
         }
     }
 
@@ -139,7 +143,7 @@ impl Agent {
             pid: self.pid.to_string(),
             master: self.registration.master.as_ref().map(Upid::to_string),
             registered: self.phase == Phase::Running,
-            total: self.total.clone(),
+            total: self.total.to_wire(ResourceFormat::PostRefinement),
             start_time: self.start_time,
         })));
     }

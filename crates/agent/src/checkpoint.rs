@@ -7,12 +7,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use meseta_model::step::{Seq, Write};
-use meseta_proto::mesos::{internal, v1};
-use prost::Message;
+use meseta_proto::mesos::v1;
+use meseta_proto::{Wire, encode};
 
 use crate::agent::Agent;
 use crate::event::Effect;
 use crate::executor::{Container, Ending, Executor, State};
+use crate::format;
 use crate::framework::Framework;
 use crate::outbox::Outbox;
 
@@ -22,6 +23,8 @@ pub(crate) const BOOT_ID: &str = "boot_id";
 pub(crate) const LATEST_AGENT: &str = "slaves/latest";
 /// Reservations and volumes, as Mesos writes them.
 pub(crate) const RESOURCES: &str = "resources/resources.info";
+/// The same and operations, in a newer form of Mesos that this agent does not write.
+pub(crate) const RESOURCES_NEWER: &str = "resources/resources_and_operations.state";
 /// Ours: the version of what lies beside Mesos's files.
 pub(crate) const FORMAT: &str = "meseta.format";
 /// The content of [`FORMAT`] that this code writes and understands.
@@ -71,11 +74,11 @@ pub(crate) fn task_dir(run_dir: &str, task: &TaskId) -> String {
 }
 
 /// A message as Mesos checkpoints it: its length in four bytes, then itself.
-pub(crate) fn record(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut bytes = BytesMut::with_capacity(4 + length);
-    bytes.put_u32_le(u32::try_from(length).unwrap_or(u32::MAX));
-    bytes.put_slice(&message.encode_to_vec());
+pub(crate) fn record(message: &impl Wire) -> Bytes {
+    let body = encode(message);
+    let mut bytes = BytesMut::with_capacity(4 + body.len());
+    bytes.put_u32_le(u32::try_from(body.len()).unwrap_or(u32::MAX));
+    bytes.put_slice(&body);
     bytes.freeze()
 }
 
@@ -86,22 +89,9 @@ pub(crate) fn put(path: String, bytes: impl Into<Bytes>) -> Write {
     }
 }
 
-/// The agent's description as peers of the older protocol know it.
-pub(crate) fn slave_info(info: &v1::AgentInfo) -> internal::SlaveInfo {
-    internal::SlaveInfo {
-        hostname: info.hostname.clone(),
-        resources: info.resources.clone(),
-        attributes: info.attributes.clone(),
-        id: info.id.clone(),
-        checkpoint: Some(true),
-        port: info.port,
-        domain: info.domain.clone(),
-    }
-}
-
 pub(crate) fn agent_writes(agent: &AgentId, info: &v1::AgentInfo) -> Vec<Write> {
     vec![
-        put(agent_info(agent), record(&slave_info(info))),
+        put(agent_info(agent), record(&format::slave_info(info))),
         Write::Symlink {
             path: LATEST_AGENT.to_owned(),
             target: agent.to_string(),
@@ -125,8 +115,14 @@ pub(crate) fn executor_writes(agent: &AgentId, executor: &Executor) -> Vec<Write
     let dir = executor_dir(agent, &executor.framework, &executor.id);
     let generated = if executor.generated { "1" } else { "0" };
     vec![
-        put(format!("{dir}/executor.info"), record(&executor.info)),
-        put(format!("{dir}/executor_generated_for_command_task"), generated),
+        put(
+            format!("{dir}/executor.info"),
+            record(&format::old_executor(&executor.info)),
+        ),
+        put(
+            format!("{dir}/executor_generated_for_command_task"),
+            generated,
+        ),
         Write::Symlink {
             path: format!("{dir}/runs/latest"),
             target: executor.container_id.value().to_owned(),
@@ -136,7 +132,8 @@ pub(crate) fn executor_writes(agent: &AgentId, executor: &Executor) -> Vec<Write
 
 pub(crate) fn task_write(run_dir: &str, task: &v1::Task) -> Write {
     let id = TaskId::from(&task.task_id);
-    put(format!("{}/task.info", task_dir(run_dir, &id)), record(task))
+    let path = format!("{}/task.info", task_dir(run_dir, &id));
+    put(path, record(&format::old_task(task)))
 }
 
 /// What follows a write. The write's effects are emitted when it is done, not before, so that
@@ -158,6 +155,8 @@ pub(crate) enum Then {
     Release(ContainerId),
     /// The updates of this task may go out.
     Updates(FrameworkId, TaskId),
+    /// Reservations and volumes; tried again until it succeeds.
+    Resources,
     /// The process may end.
     Exit,
 }
@@ -176,7 +175,7 @@ impl Agent {
 
     pub(crate) fn write_done(&mut self, out: &mut Outbox<'_>, seq: Seq) {
         match self.writes.remove(&seq) {
-            None | Some(Then::Nothing) => {}
+            None | Some(Then::Nothing | Then::Resources) => {}
             Some(Then::AgentInfo) => self.registration.unsaved = false,
             Some(Then::Exit) => self.exit_now(out),
             Some(Then::Tasks {
@@ -197,6 +196,7 @@ impl Agent {
             None | Some(Then::Nothing) => {}
             Some(Then::AgentInfo) => self.agent_info_not_saved(out),
             Some(Then::Exit) => self.exit_now(out),
+            Some(Then::Resources) => self.resources_unsaved = true,
             Some(Then::Tasks {
                 framework,
                 executor,

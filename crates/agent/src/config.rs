@@ -102,7 +102,9 @@ pub enum BadConfig {
     #[error("Invalid value '{0}' for --gc_disk_headroom. Must be between 0.0 and 1.0")]
     Headroom(f64),
     /// The window is longer than executors can be expected to wait for.
-    #[error("Invalid value '{given}' for --executor_reregistration_timeout. Must be less than {max}")]
+    #[error(
+        "Invalid value '{given}' for --executor_reregistration_timeout. Must be less than {max}"
+    )]
     ReregistrationTimeout {
         /// What was given.
         given: String,
@@ -112,6 +114,12 @@ pub enum BadConfig {
     /// A time that must pass is zero.
     #[error("--{0} must be longer than zero")]
     Zero(&'static str),
+}
+
+/// A duration as flags and environment variables spell it.
+pub(crate) fn spelled(duration: Duration) -> String {
+    let nanos = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    meseta_model::units::Duration::from_nanos(nanos).to_string()
 }
 
 impl Config {
@@ -129,14 +137,20 @@ impl Config {
         let window = self.executor_reregistration_timeout;
         if window > limits::EXECUTOR_REREGISTRATION_MAX {
             return Err(BadConfig::ReregistrationTimeout {
-                given: crate::text::duration(window),
-                max: crate::text::duration(limits::EXECUTOR_REREGISTRATION_MAX),
+                given: spelled(window),
+                max: spelled(limits::EXECUTOR_REREGISTRATION_MAX),
             });
         }
         let intervals = [
             ("disk_watch_interval", self.disk_watch_interval),
-            ("executor_registration_timeout", self.executor_registration_timeout),
-            ("executor_heartbeat_interval", self.executor_heartbeat_interval),
+            (
+                "executor_registration_timeout",
+                self.executor_registration_timeout,
+            ),
+            (
+                "executor_heartbeat_interval",
+                self.executor_heartbeat_interval,
+            ),
         ];
         match intervals.iter().find(|(_, value)| value.is_zero()) {
             Some((flag, _)) => Err(BadConfig::Zero(flag)),

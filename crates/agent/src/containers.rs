@@ -109,7 +109,10 @@ impl Agent {
         let Some((framework, id)) = self.by_container(run) else {
             return;
         };
-        let terminating = self.frameworks.get(&framework).is_some_and(|f| f.terminating);
+        let terminating = self
+            .frameworks
+            .get(&framework)
+            .is_some_and(|f| f.terminating);
         let Some(executor) = self.executor_mut(&framework, &id) else {
             return;
         };

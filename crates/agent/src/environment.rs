@@ -6,8 +6,7 @@ use std::time::Duration;
 use meseta_model::container::ContainerLimits;
 use meseta_proto::mesos::v1;
 
-use crate::config::Config;
-use crate::text;
+use crate::config::{Config, spelled};
 
 /// The search path of a container that names none, as Mesos's launcher sets it.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -43,16 +42,13 @@ pub(crate) fn variables(context: &Context<'_>) -> BTreeMap<String, String> {
     set("MESOS_HTTP_COMMAND_EXECUTOR", flag(true));
     set(
         "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD",
-        text::duration(shutdown_grace(config, info)),
+        spelled(shutdown_grace(config, info)),
     );
     if context.checkpoint {
-        set(
-            "MESOS_RECOVERY_TIMEOUT",
-            text::duration(config.recovery_timeout),
-        );
+        set("MESOS_RECOVERY_TIMEOUT", spelled(config.recovery_timeout));
         set(
             "MESOS_SUBSCRIPTION_BACKOFF_MAX",
-            text::duration(config.executor_reregistration_timeout),
+            spelled(config.executor_reregistration_timeout),
         );
     }
     let wanted = info.command.as_ref().and_then(|c| c.environment.as_ref());
@@ -175,13 +171,23 @@ mod tests {
         );
         let limits = BTreeMap::from([
             ("cpus".to_owned(), v1::value::Scalar { value: 2.0 }),
-            ("mem".to_owned(), v1::value::Scalar { value: f64::INFINITY }),
+            (
+                "mem".to_owned(),
+                v1::value::Scalar {
+                    value: f64::INFINITY,
+                },
+            ),
         ]);
         let both = [(&resources[..], &none), (&resources[..], &limits)];
         let limited = container_limits(&info, both.into_iter());
         assert_eq!(limited.cpus_limit_millis, Some(3100));
         assert_eq!(limited.mem_limit_bytes, Some(u64::MAX));
-        let unbound = BTreeMap::from([("cpus".to_owned(), v1::value::Scalar { value: f64::INFINITY })]);
+        let unbound = BTreeMap::from([(
+            "cpus".to_owned(),
+            v1::value::Scalar {
+                value: f64::INFINITY,
+            },
+        )]);
         let lifted = container_limits(&info, [(&resources[..], &unbound)].into_iter());
         assert_eq!(lifted.cpus_limit_millis, None);
     }

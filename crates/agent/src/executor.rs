@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use meseta_model::container::{ContainerLimits, LaunchSpec};
 use meseta_model::edge::StreamId;
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use meseta_model::resources::{Resource, ResourceFormat, Resources};
 use meseta_proto::mesos::v1::{self, executor};
 
 use crate::agent::Agent;
@@ -106,9 +107,13 @@ impl Executor {
             .tasks
             .values()
             .filter(|task| task.phase != Phase::Terminated);
-        let mut all = self.info.resources.clone();
-        all.extend(running.flat_map(|task| task.task.resources.iter().cloned()));
-        all
+        let tasks = running.flat_map(|task| &task.task.resources);
+        let all = self.info.resources.iter().chain(tasks);
+        // Entries that would not add up were refused when they came.
+        let sum: Resources = all
+            .filter_map(|one| Resource::from_wire(one).ok())
+            .collect();
+        sum.to_wire(ResourceFormat::PostRefinement)
     }
 
     pub(crate) fn wanted_limits(&self) -> ContainerLimits {

@@ -1,12 +1,12 @@
 //! The executor API: who may speak, what is said, what comes back.
 
+use executor::call::Type as Call;
+use executor::event::Type;
 use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, Refusal, RefusalKind, RequestId, StreamId};
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use meseta_proto::mesos::internal;
 use meseta_proto::mesos::v1::{self, executor};
-use executor::call::Type as Call;
-use executor::event::Type;
 
 use crate::agent::{Agent, Phase};
 use crate::checkpoint::{self, Then};
@@ -55,7 +55,10 @@ impl Agent {
     }
 
     fn is_shutting_down(&self, framework: &FrameworkId) -> bool {
-        let terminating = self.frameworks.get(framework).is_some_and(|f| f.terminating);
+        let terminating = self
+            .frameworks
+            .get(framework)
+            .is_some_and(|f| f.terminating);
         terminating || self.phase == Phase::Terminating
     }
 
@@ -88,9 +91,7 @@ impl Agent {
             out.push(Effect::CloseStream(previous));
         }
         self.streams.insert(stream, run);
-        if checkpoint
-            && let Some(executor) = self.executor(framework, id)
-        {
+        if checkpoint && let Some(executor) = self.executor(framework, id) {
             let marker = format!("{}/http.marker", self.run_dir_of(executor));
             self.persist(out, vec![checkpoint::put(marker, "")], Then::Nothing);
         }
@@ -333,10 +334,7 @@ fn turn_away(out: &mut Outbox<'_>, stream: StreamId, event: executor::Event) {
 }
 
 fn unavailable() -> Refusal {
-    Refusal::new(
-        RefusalKind::Unavailable,
-        "Agent has not finished recovery",
-    )
+    Refusal::new(RefusalKind::Unavailable, "Agent has not finished recovery")
 }
 
 fn missing(part: &str) -> Refusal {
@@ -355,7 +353,8 @@ fn check_claims(caller: &Caller, executor: &Executor) -> Result<(), Refusal> {
     for (claim, value) in expected {
         let claimed = caller.claims.get(claim);
         if !caller.claims.is_empty() && claimed.map(String::as_str) != Some(value) {
-            let text = format!("Authenticated principal's claim '{claim}' does not match '{value}'");
+            let text =
+                format!("Authenticated principal's claim '{claim}' does not match '{value}'");
             return Err(Refusal::new(RefusalKind::Forbidden, text));
         }
     }

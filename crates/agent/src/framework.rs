@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use meseta_model::capabilities::FrameworkCapabilities;
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use meseta_model::task_state::told;
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::v1;
-use meseta_proto::mesos::v1::framework_info::capability::Type as Capability;
 
 use crate::agent::{Agent, Phase};
 use crate::checkpoint::{self, Then};
@@ -57,32 +58,22 @@ impl Framework {
     }
 
     pub(crate) fn is_partition_aware(&self) -> bool {
-        has_capability(&self.info, Capability::PartitionAware)
+        capabilities(&self.info).is_partition_aware()
     }
 
     /// The state of a task that never started here: older frameworks know only LOST.
     pub(crate) fn dropped_state(&self) -> v1::TaskState {
-        if self.is_partition_aware() {
-            v1::TaskState::TaskDropped
-        } else {
-            v1::TaskState::TaskLost
-        }
+        told(v1::TaskState::TaskDropped, self.is_partition_aware())
     }
 
     /// The state of a task that started here and is no more.
     pub(crate) fn gone_state(&self) -> v1::TaskState {
-        if self.is_partition_aware() {
-            v1::TaskState::TaskGone
-        } else {
-            v1::TaskState::TaskLost
-        }
+        told(v1::TaskState::TaskGone, self.is_partition_aware())
     }
 }
 
-pub(crate) fn has_capability(info: &v1::FrameworkInfo, wanted: Capability) -> bool {
-    info.capabilities
-        .iter()
-        .any(|capability| capability.r#type() == wanted)
+pub(crate) fn capabilities(info: &v1::FrameworkInfo) -> FrameworkCapabilities {
+    FrameworkCapabilities::from_wire(&info.capabilities)
 }
 
 impl Agent {
@@ -98,7 +89,10 @@ impl Agent {
         if self.frameworks.contains_key(&id) {
             return false;
         }
-        let known = self.completed_frameworks.iter().position(|old| old.id == id);
+        let known = self
+            .completed_frameworks
+            .iter()
+            .position(|old| old.id == id);
         if let Some(old) = known.and_then(|index| self.completed_frameworks.remove(index)) {
             framework.completed = old.completed;
         }

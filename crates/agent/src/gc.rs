@@ -80,6 +80,7 @@ impl Agent {
     }
 
     pub(crate) fn gc_due(&mut self, out: &mut Outbox<'_>) {
+        self.save_resources_again(out);
         out.push(Effect::MeasureDisk);
         out.wake(Timer::Gc, self.config.disk_watch_interval);
     }
@@ -99,8 +100,7 @@ impl Agent {
             Garbage::Executor(framework, executor) => {
                 checkpoint::executor_dir(&own, framework, executor)
             }
-            Garbage::Run(framework, executor, run)
-            | Garbage::Task(framework, executor, run, _) => {
+            Garbage::Run(framework, executor, run) | Garbage::Task(framework, executor, run, _) => {
                 checkpoint::run_dir(&own, framework, executor, run)
             }
         };
@@ -110,7 +110,10 @@ impl Agent {
             out.push(Effect::RemoveDirectory { path });
             return;
         }
-        for path in [format!("{work}/{relative}"), format!("{work}/meta/{relative}")] {
+        for path in [
+            format!("{work}/{relative}"),
+            format!("{work}/meta/{relative}"),
+        ] {
             out.push(Effect::RemoveDirectory { path });
         }
     }
@@ -127,7 +130,8 @@ mod tests {
     #[test]
     fn age_shrinks_with_the_free_disk() {
         let week = Duration::from_secs(7 * 24 * 3600);
-        let days = |used| (allowed_age(week, 0.1, used).as_secs_f64() / 86_400.0 * 100.0).round() / 100.0;
+        let days =
+            |used| (allowed_age(week, 0.1, used).as_secs_f64() / 86_400.0 * 100.0).round() / 100.0;
         assert_eq!(days(0.0), 6.3);
         assert_eq!(days(0.5), 2.8);
         assert_eq!(days(0.9), 0.0);

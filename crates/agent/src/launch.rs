@@ -13,14 +13,15 @@ use v1::task_status::Reason;
 
 use crate::agent::{Agent, Phase};
 use crate::checkpoint::{self, Then};
+use crate::config::spelled;
 use crate::environment;
 use crate::event::{Effect, Timer};
 use crate::executor::{Container, Executor, Queued, State};
+use crate::format;
 use crate::gc::Garbage;
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::task::LiveTask;
-use crate::view::Counter;
 
 /// One launch: a task alone, or a group that starts as one.
 pub(crate) struct Launch {
@@ -104,11 +105,12 @@ impl Agent {
             return;
         }
         launch.inject_allocation_roles();
+        let upgraded = launch.upgrade_resources();
         self.add_framework(out, &launch.info, launch.pid.clone());
         if self.is_repeated(&launch) {
             return;
         }
-        match self.check_launch(&launch) {
+        match upgraded.and_then(|()| self.check_launch(&launch)) {
             Ok(()) => self.accept_launch(out, launch),
             Err(refused) => self.refuse_launch(out, &launch, &refused),
         }
@@ -131,6 +133,7 @@ impl Agent {
         self.check_versions(launch, dropped)?;
         let executor = ExecutorId::from(&launch.executor.executor_id);
         let existing = self.executor(&launch.framework, &executor);
+        self.check_checkpointed(launch, dropped)?;
         launch.check_expectation(existing, dropped)?;
         match existing {
             Some(existing) => launch.check_existing(existing, dropped),
@@ -154,6 +157,30 @@ impl Agent {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Reservations and volumes exist here only once the master had them written down.
+    fn check_checkpointed(&self, launch: &Launch, dropped: v1::TaskState) -> Result<(), Refused> {
+        let of_tasks = launch.tasks.iter().flat_map(|task| &task.resources);
+        let refused = |message: &str| {
+            Err(Refused {
+                state: dropped,
+                reason: Reason::ResourcesUnknown,
+                message: message.to_owned(),
+            })
+        };
+        if !self.has_checkpointed(of_tasks) {
+            return refused(
+                "The checkpointed resources being used by the task or task group are unknown to the \
+                 agent",
+            );
+        }
+        if !self.has_checkpointed(launch.executor.resources.iter()) {
+            return refused(
+                "The checkpointed resources being used by the executor are unknown to the agent",
+            );
+        }
+        Ok(())
     }
 
     fn refuse_launch(&mut self, out: &mut Outbox<'_>, launch: &Launch, refused: &Refused) {
@@ -246,7 +273,8 @@ impl Agent {
         let Some(executor) = framework.executors.get_mut(executor_id) else {
             return Vec::new();
         };
-        let run_dir = checkpoint::run_dir(&agent, &framework.id, executor_id, &executor.container_id);
+        let run_dir =
+            checkpoint::run_dir(&agent, &framework.id, executor_id, &executor.container_id);
         let mut ids = Vec::new();
         for info in &launch.tasks {
             let id = TaskId::from(&info.task_id);
@@ -258,10 +286,12 @@ impl Agent {
             framework.tasks.insert(id.clone(), executor_id.clone());
             ids.push(id);
         }
-        executor.queue.push_back(match (launch.group, ids.as_slice()) {
-            (false, [only]) => Queued::Task(only.clone()),
-            _ => Queued::Group(ids.clone()),
-        });
+        executor
+            .queue
+            .push_back(match (launch.group, ids.as_slice()) {
+                (false, [only]) => Queued::Task(only.clone()),
+                _ => Queued::Group(ids.clone()),
+            });
         ids
     }
 
@@ -317,7 +347,10 @@ impl Agent {
         let command = info.command.clone().unwrap_or_default();
         let container = info.container.as_ref();
         let rlimits = container.and_then(|container| container.rlimit_info.as_ref());
-        let user = command.user.clone().unwrap_or_else(|| launch.info.user.clone());
+        let user = command
+            .user
+            .clone()
+            .unwrap_or_else(|| launch.info.user.clone());
         let tasks = launch
             .tasks
             .iter()
@@ -433,10 +466,7 @@ impl Agent {
     /// The executor had its time to subscribe and did not.
     pub(crate) fn executor_not_registered(&mut self, out: &mut Outbox<'_>, run: &ContainerId) {
         let timeout = self.config.executor_registration_timeout;
-        let message = format!(
-            "Executor did not register within {}",
-            crate::text::duration(timeout)
-        );
+        let message = format!("Executor did not register within {}", spelled(timeout));
         let state = v1::TaskState::TaskFailed;
         self.end_unsubscribed(
             out,
@@ -446,10 +476,6 @@ impl Agent {
             message,
         );
     }
-
-    pub(crate) fn count_launch_error(&self, out: &mut Outbox<'_>) {
-        out.count(Counter::ContainerLaunchErrors);
-    }
 }
 
 impl Launch {
@@ -458,7 +484,10 @@ impl Launch {
         let Some(role) = only_role(&self.info) else {
             return;
         };
-        let executors = self.tasks.iter_mut().filter_map(|task| task.executor.as_mut());
+        let executors = self
+            .tasks
+            .iter_mut()
+            .filter_map(|task| task.executor.as_mut());
         for executor in executors {
             inject(&mut executor.resources, &role);
         }
@@ -468,13 +497,32 @@ impl Launch {
         }
     }
 
+    /// To the form of resources that the agent works with.
+    fn upgrade_resources(&mut self) -> Result<(), Refused> {
+        let executors = self
+            .tasks
+            .iter_mut()
+            .filter_map(|task| task.executor.as_mut());
+        let lists = executors.map(|executor| &mut executor.resources);
+        let mut result = lists
+            .map(|list| format::upgrade(list))
+            .collect::<Result<(), _>>();
+        result = result.and_then(|()| format::upgrade(&mut self.executor.resources));
+        for task in &mut self.tasks {
+            result = result.and_then(|()| format::upgrade(&mut task.resources));
+        }
+        result.map_err(|error| self.invalid(error.to_string()))
+    }
+
     /// Ids become directory names, so those that could leave the work directory are refused here
     /// too, whatever the master let pass.
     fn check_ids(&self) -> Result<(), Refused> {
         let mut ids = self.tasks.iter().map(|task| task.task_id.value.as_str());
         let executor = self.executor.executor_id.value.as_str();
         let is_bad = |id: &str| !checkpoint::is_path_component(id);
-        let found = ids.find(|id| is_bad(id)).or(is_bad(executor).then_some(executor));
+        let found = ids
+            .find(|id| is_bad(id))
+            .or(is_bad(executor).then_some(executor));
         match found {
             Some(id) => Err(self.invalid(format!("'{id}' is not a valid id"))),
             None => Ok(()),
@@ -568,8 +616,7 @@ impl Launch {
 
 /// The role of a framework that has one.
 fn only_role(info: &v1::FrameworkInfo) -> Option<String> {
-    use v1::framework_info::capability::Type::MultiRole;
-    if !crate::framework::has_capability(info, MultiRole) {
+    if !crate::framework::capabilities(info).is_multi_role() {
         #[allow(deprecated)]
         return Some(info.role().to_owned());
     }
@@ -581,11 +628,11 @@ fn only_role(info: &v1::FrameworkInfo) -> Option<String> {
 
 fn inject(resources: &mut [v1::Resource], role: &str) {
     for resource in resources {
-        resource.allocation_info.get_or_insert_with(|| {
-            v1::resource::AllocationInfo {
+        resource
+            .allocation_info
+            .get_or_insert_with(|| v1::resource::AllocationInfo {
                 role: Some(role.to_owned()),
-            }
-        });
+            });
     }
 }
 
@@ -601,7 +648,10 @@ fn command_executor(
         .resources
         .iter()
         .find_map(|resource| resource.allocation_info.clone());
-    let kill_grace = task.kill_policy.as_ref().and_then(|policy| policy.grace_period.as_ref());
+    let kill_grace = task
+        .kill_policy
+        .as_ref()
+        .and_then(|policy| policy.grace_period.as_ref());
     #[allow(deprecated)]
     v1::ExecutorInfo {
         executor_id: v1::ExecutorId {

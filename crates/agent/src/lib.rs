@@ -24,12 +24,14 @@
 
 pub mod agent;
 mod checkpoint;
+mod compatibility;
 pub mod config;
 mod containers;
 mod environment;
 pub mod event;
 mod executor;
 mod executor_api;
+mod format;
 mod framework;
 mod gc;
 mod kill;
@@ -37,11 +39,12 @@ mod launch;
 pub mod limits;
 mod master_messages;
 mod outbox;
+mod recovery;
 mod registration;
+mod resources;
 mod restart;
 mod shutdown;
 mod task;
-mod text;
 mod updates;
 pub mod view;
 

@@ -1,6 +1,7 @@
 //! The table of actor messages, and what a master may tell an agent to do.
 
 use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
+use meseta_model::task_state::told;
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::{internal, v1};
@@ -61,6 +62,7 @@ impl Agent {
                     self.reconcile(out, *m);
                 }
             }
+            Message::CheckpointResources(m) => self.checkpoint_resources(out, &m.resources),
             Message::Shutdown(m) => self.shutdown_message(out, m.message.as_deref()),
             // Not meant for agents, or for capabilities that this agent does not announce.
             _ => {}
@@ -74,14 +76,9 @@ impl Agent {
         message: internal::ReconcileTasksMessage,
     ) {
         let id = FrameworkId::from(&message.framework_id);
-        let partition_aware = message.framework.as_ref().is_some_and(|info| {
-            framework::has_capability(info, v1::framework_info::capability::Type::PartitionAware)
-        });
-        let state = if partition_aware {
-            v1::TaskState::TaskDropped
-        } else {
-            v1::TaskState::TaskLost
-        };
+        let info = message.framework.as_ref();
+        let aware = info.is_some_and(|info| framework::capabilities(info).is_partition_aware());
+        let state = told(v1::TaskState::TaskDropped, aware);
         for status in message.statuses {
             let task = TaskId::from(&status.task_id);
             let known = self.frameworks.get(&id);
@@ -120,9 +117,8 @@ impl Agent {
             message: Some(v1::executor::event::Message { data: message.data }),
             ..executor::event(v1::executor::event::Type::Message)
         };
-        let is_sent = addressed
-            && !terminating
-            && running.is_some_and(|executor| executor.send(out, event));
+        let is_sent =
+            addressed && !terminating && running.is_some_and(|executor| executor.send(out, event));
         out.count(if is_sent {
             Counter::ValidFrameworkMessages
         } else {

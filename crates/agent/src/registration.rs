@@ -3,30 +3,28 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use meseta_model::capabilities::AgentCapabilities;
 use meseta_model::ids::AgentId;
 use meseta_model::upid::Upid;
+use meseta_model::version::MESOS_VERSION;
 use meseta_proto::mesos::{internal, v1};
-use v1::agent_info::Capability;
 use v1::agent_info::capability::Type;
 
 use crate::agent::{Agent, Phase};
 use crate::checkpoint::{self, Then};
 use crate::event::{Effect, Timer};
 use crate::executor::{Executor, State};
+use crate::format;
 use crate::limits;
 use crate::outbox::{Outbox, micros};
 use crate::view::Counter;
 
-/// The level of the wire protocol that masters see (design decision 14).
-pub const WIRE_VERSION: &str = "1.11.0";
-
 /// What this agent really does. A master asks nothing of it that is not here.
-const CAPABILITIES: [Type; 4] = [
-    Type::MultiRole,
-    Type::HierarchicalRole,
-    Type::ReservationRefinement,
-    Type::TaskResourceLimits,
-];
+const CAPABILITIES: AgentCapabilities = AgentCapabilities::NONE
+    .with(Type::MultiRole)
+    .with(Type::HierarchicalRole)
+    .with(Type::ReservationRefinement)
+    .with(Type::TaskResourceLimits);
 
 /// What the agent knows of its master.
 #[derive(Debug)]
@@ -74,15 +72,6 @@ impl Registration {
     }
 }
 
-fn capabilities() -> Vec<Capability> {
-    CAPABILITIES
-        .iter()
-        .map(|kind| Capability {
-            r#type: Some((*kind).into()),
-        })
-        .collect()
-}
-
 impl Agent {
     pub(crate) fn master_detected(&mut self, out: &mut Outbox<'_>, master: Upid) {
         let previous = self.registration.master.replace(master.clone());
@@ -125,7 +114,9 @@ impl Agent {
     /// The next attempt comes within the present back-off, which doubles.
     fn schedule_registration(&mut self, out: &mut Outbox<'_>) {
         let registration = &mut self.registration;
-        let wait = self.rng.below(micros(registration.backoff).saturating_add(1));
+        let wait = self
+            .rng
+            .below(micros(registration.backoff).saturating_add(1));
         registration.backoff = (registration.backoff * 2).min(registration.backoff_max);
         out.wake(Timer::Register, Duration::from_micros(wait));
     }
@@ -181,10 +172,10 @@ impl Agent {
 
     fn register_message(&self) -> internal::RegisterSlaveMessage {
         internal::RegisterSlaveMessage {
-            slave: checkpoint::slave_info(&self.info),
-            checkpointed_resources: self.checkpointed_resources.clone(),
-            version: Some(WIRE_VERSION.to_owned()),
-            agent_capabilities: capabilities(),
+            slave: format::slave_info(&self.info),
+            checkpointed_resources: format::old_list(&self.checkpointed),
+            version: Some(MESOS_VERSION.to_owned()),
+            agent_capabilities: CAPABILITIES.to_wire(),
             resource_version_uuid: Some(self.registration.version_uuid()),
         }
     }
@@ -193,10 +184,10 @@ impl Agent {
     /// are left out: masters do not know them.
     fn reregister_message(&self) -> internal::ReregisterSlaveMessage {
         let mut message = internal::ReregisterSlaveMessage {
-            slave: checkpoint::slave_info(&self.info),
-            checkpointed_resources: self.checkpointed_resources.clone(),
-            version: Some(WIRE_VERSION.to_owned()),
-            agent_capabilities: capabilities(),
+            slave: format::slave_info(&self.info),
+            checkpointed_resources: format::old_list(&self.checkpointed),
+            version: Some(MESOS_VERSION.to_owned()),
+            agent_capabilities: CAPABILITIES.to_wire(),
             resource_version_uuid: Some(self.registration.version_uuid()),
             ..Default::default()
         };
@@ -205,7 +196,8 @@ impl Agent {
             for executor in framework.executors.values() {
                 message.tasks.extend(tasks_of(executor));
                 if !executor.generated && executor.state != State::Terminated {
-                    message.executor_infos.push(executor.info.clone());
+                    let info = format::old_executor(&executor.info);
+                    message.executor_infos.push(info);
                 }
             }
         }
@@ -214,7 +206,7 @@ impl Agent {
             let archived = internal::archive::Framework {
                 framework_info: framework.info.clone(),
                 pid: framework.pid.as_ref().map(Upid::to_string),
-                tasks: tasks.cloned().collect(),
+                tasks: tasks.map(format::old_task).collect(),
             };
             message.completed_frameworks.push(archived);
         }
@@ -376,7 +368,10 @@ impl Agent {
 
 /// Launched, terminated and queued tasks alike.
 fn tasks_of(executor: &Executor) -> impl Iterator<Item = v1::Task> + '_ {
-    executor.tasks.values().map(|live| live.task.clone())
+    executor
+        .tasks
+        .values()
+        .map(|live| format::old_task(&live.task))
 }
 
 /// The total a master announces, as far as it makes sense.

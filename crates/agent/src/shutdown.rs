@@ -61,7 +61,11 @@ impl Agent {
         }
         let framework = FrameworkId::from(&message.framework_id.unwrap_or_default());
         let id = ExecutorId::from(&message.executor_id.unwrap_or_default());
-        if self.frameworks.get(&framework).is_some_and(|f| !f.terminating) {
+        if self
+            .frameworks
+            .get(&framework)
+            .is_some_and(|f| !f.terminating)
+        {
             self.shutdown_executor(out, &framework, &id);
         }
     }
@@ -98,7 +102,9 @@ impl Agent {
     /// The master will not have this agent any more.
     pub(crate) fn shutdown_message(&mut self, out: &mut Outbox<'_>, message: Option<&str>) {
         let reason = match message {
-            Some(text) if !text.is_empty() => format!("the master told the agent to shut down: {text}"),
+            Some(text) if !text.is_empty() => {
+                format!("the master told the agent to shut down: {text}")
+            }
             Some(_) | None => "the master told the agent to shut down".to_owned(),
         };
         self.shutdown(out, reason);

@@ -1,6 +1,8 @@
 //! One task within an executor run.
 
 use meseta_model::ids::{FrameworkId, TaskId};
+use meseta_model::task;
+use meseta_model::task_state::is_terminal;
 use meseta_proto::mesos::v1;
 
 use crate::limits;
@@ -42,7 +44,7 @@ impl LiveTask {
     pub(crate) fn queued(info: v1::TaskInfo, framework: &FrameworkId, durable: bool) -> Self {
         Self {
             phase: Phase::Queued,
-            task: summary(&info, framework),
+            task: task::task(&info, framework, v1::TaskState::TaskStaging),
             info: Some(Box::new(info)),
             durable,
             kill: None,
@@ -53,7 +55,7 @@ impl LiveTask {
         TaskId::from(&self.task.task_id)
     }
 
-    /// Takes a status over. Of several in a row with the same state only the last is shown.
+    /// Takes a status over.
     pub(crate) fn update(&mut self, status: &v1::TaskStatus) -> Result<(), NoChange> {
         let terminal = is_terminal(status.state());
         match self.phase {
@@ -61,13 +63,10 @@ impl LiveTask {
             Phase::Queued if !terminal => return Err(NoChange::StillQueued),
             Phase::Queued | Phase::Launched => {}
         }
-        let statuses = &mut self.task.statuses;
-        if statuses.last().is_some_and(|last| last.state == status.state) {
-            statuses.pop();
-        } else if statuses.len() >= limits::STATUSES_PER_TASK {
-            statuses.remove(0);
+        task::push_status(&mut self.task, status);
+        if self.task.statuses.len() > limits::STATUSES_PER_TASK {
+            self.task.statuses.remove(0);
         }
-        statuses.push(status.clone());
         self.task.state = status.state;
         if terminal {
             self.phase = Phase::Terminated;
@@ -75,53 +74,5 @@ impl LiveTask {
             self.kill = None;
         }
         Ok(())
-    }
-}
-
-/// The states that no other follows (LOST and GONE_BY_OPERATOR included: the agent that said so is
-/// done with the task).
-pub(crate) fn is_terminal(state: v1::TaskState) -> bool {
-    use v1::TaskState as S;
-    match state {
-        S::TaskFinished
-        | S::TaskFailed
-        | S::TaskKilled
-        | S::TaskError
-        | S::TaskLost
-        | S::TaskDropped
-        | S::TaskGone
-        | S::TaskGoneByOperator => true,
-        S::TaskStaging
-        | S::TaskStarting
-        | S::TaskRunning
-        | S::TaskKilling
-        | S::TaskUnreachable
-        | S::TaskUnknown => false,
-    }
-}
-
-/// What masters, views and `task.info` know of a task.
-pub(crate) fn summary(info: &v1::TaskInfo, framework: &FrameworkId) -> v1::Task {
-    let executor_user = info.executor.as_ref().and_then(|e| e.command.as_ref());
-    let user = match &info.command {
-        Some(command) if command.user.is_some() => command.user.clone(),
-        _ => executor_user.and_then(|command| command.user.clone()),
-    };
-    v1::Task {
-        name: info.name.clone(),
-        task_id: info.task_id.clone(),
-        framework_id: framework.to_wire(),
-        executor_id: info.executor.as_ref().map(|e| e.executor_id.clone()),
-        agent_id: info.agent_id.clone(),
-        state: v1::TaskState::TaskStaging.into(),
-        resources: info.resources.clone(),
-        labels: info.labels.clone(),
-        discovery: info.discovery.clone(),
-        container: info.container.clone(),
-        health_check: info.health_check.clone(),
-        kill_policy: info.kill_policy.clone(),
-        user,
-        limits: info.limits.clone(),
-        ..Default::default()
     }
 }

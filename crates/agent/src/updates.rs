@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use meseta_model::edge::{Refusal, RefusalKind};
 use meseta_model::ids::{ExecutorId, FrameworkId, TaskId};
 use meseta_model::step::{Seq, Write};
+use meseta_model::task_state::{is_terminal, may_come_from_executor};
 use meseta_proto::mesos::internal::{self, StatusUpdate, StatusUpdateRecord, status_update_record};
 use meseta_proto::mesos::v1;
 use v1::task_status::{Reason, Source};
@@ -24,7 +25,7 @@ use crate::executor::{State, event};
 use crate::gc::Garbage;
 use crate::limits;
 use crate::outbox::Outbox;
-use crate::task::{self, is_terminal};
+use crate::task;
 use crate::view::Counter;
 
 type Key = (FrameworkId, TaskId);
@@ -301,7 +302,7 @@ impl Agent {
         status.agent_id = Some(own.clone());
         status.source = Some(Source::Executor.into());
         status.executor_id.get_or_insert_with(|| executor.to_wire());
-        if status.state() == v1::TaskState::TaskStaging {
+        if !may_come_from_executor(status.state()) {
             // Only agents and masters may say so; an executor that does is broken.
             out.count(Counter::InvalidStatusUpdates);
             self.shutdown_executor(out, framework, executor);
@@ -354,7 +355,8 @@ impl Agent {
     fn has_too_many_strays(&self, framework: &FrameworkId) -> bool {
         let owned = self.frameworks.get(framework).map(|found| &found.tasks);
         let streams = self.updates.of_framework(framework);
-        let strays = streams.filter(|(_, task)| !owned.is_some_and(|tasks| tasks.contains_key(task)));
+        let strays =
+            streams.filter(|(_, task)| !owned.is_some_and(|tasks| tasks.contains_key(task)));
         strays.count() >= limits::STRAY_STREAMS_PER_FRAMEWORK
     }
 
@@ -691,7 +693,12 @@ impl Agent {
     }
 
     /// The retry timer of a stream: a write that failed, or an update that nobody acknowledged.
-    pub(crate) fn update_retry(&mut self, out: &mut Outbox<'_>, framework: FrameworkId, task: TaskId) {
+    pub(crate) fn update_retry(
+        &mut self,
+        out: &mut Outbox<'_>,
+        framework: FrameworkId,
+        task: TaskId,
+    ) {
         let key = (framework, task);
         self.write_stream(out, &key);
         let Some(stream) = self.updates.streams.get(&key) else {
@@ -737,7 +744,9 @@ impl Agent {
         let Some(stream) = self.updates.streams.get_mut(&key) else {
             return;
         };
-        let is_oldest = stream.ready().is_some_and(|oldest| oldest.uuid.as_ref() == Some(uuid));
+        let is_oldest = stream
+            .ready()
+            .is_some_and(|oldest| oldest.uuid.as_ref() == Some(uuid));
         if !is_oldest || stream.sent.is_none() {
             return;
         }
@@ -751,11 +760,20 @@ impl Agent {
             log.unwritten_ack = true;
         }
         self.write_stream(out, &key);
-        let owned = self.frameworks.get(&key.0).is_some_and(|f| f.tasks.contains_key(&key.1));
+        let owned = self
+            .frameworks
+            .get(&key.0)
+            .is_some_and(|f| f.tasks.contains_key(&key.1));
         if is_terminal(oldest.update.status.state()) {
             self.updates.streams.remove(&key);
             self.task_over(out, &key.0, &key.1);
-        } else if !owned && self.updates.streams.get(&key).is_some_and(|s| s.pending.is_empty()) {
+        } else if !owned
+            && self
+                .updates
+                .streams
+                .get(&key)
+                .is_some_and(|s| s.pending.is_empty())
+        {
             self.updates.streams.remove(&key);
             self.remove_framework_if_idle(out, &key.0);
         } else {

@@ -72,13 +72,19 @@ pub fn compact(text: &str) -> String {
         let mut from = 0;
         while let Some(at) = text[from..].find(&format!(": {absent}")) {
             let end = from + at + 2 + absent.len();
-            let start = text[..from + at].rfind([' ', '{', '(']).map_or(0, |i| i + 1);
+            let start = text[..from + at]
+                .rfind([' ', '{', '('])
+                .map_or(0, |i| i + 1);
             let is_whole = matches!(text.as_bytes().get(end), Some(b',' | b' '));
             if !is_whole {
                 from = end;
                 continue;
             }
-            let end = if text[end..].starts_with(", ") { end + 2 } else { end };
+            let end = if text[end..].starts_with(", ") {
+                end + 2
+            } else {
+                end
+            };
             text.replace_range(start..end, "");
             from = start;
         }
@@ -88,7 +94,9 @@ pub fn compact(text: &str) -> String {
         text.replace_range(close..=close, "");
         text.replace_range(at..at + 5, "");
     }
-    text.replace(",  }", " }").replace(", }", " }").replace("r#type", "type")
+    text.replace(",  }", " }")
+        .replace(", }", " }")
+        .replace("r#type", "type")
 }
 
 fn matching(text: &str, open: usize) -> usize {
