@@ -73,6 +73,7 @@ impl Allocator {
         for slot in &agents {
             self.visit(now_us, *slot, Stage::Rest, rng, &mut handout);
         }
+        self.rest();
         let grants = handout.grants.iter();
         grants
             .map(|(agent, client, shape)| self.grant(*agent, *client, shape))

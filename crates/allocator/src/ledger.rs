@@ -85,7 +85,7 @@ impl Allocator {
         self.set_holding(agent, client, kept);
         let entry = &self.agents[agent];
         let free = if entry.overcommitted || !released.is_plain() || !entry.free.is_plain() {
-            entry.count_free(&mut self.kinds)
+            self.recount(agent)
         } else if entry.free.is_empty() {
             released.clone()
         } else {

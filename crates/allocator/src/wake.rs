@@ -23,6 +23,8 @@ pub(crate) struct Wake {
     round_at_us: Option<u64>,
     /// When the last one began.
     last_round_us: Option<u64>,
+    /// When the safety net asks for one, while something lies unoffered.
+    net_at_us: Option<u64>,
     /// What is left of it.
     round: Vec<u32>,
     /// Agents with something free that may be offered.
@@ -51,12 +53,11 @@ impl Allocator {
             .calendar
             .first()
             .map(|end| end.saturating_add(self.config.window_us));
-        let net = self.wake.last_round_us.unwrap_or(now_us);
         [
             self.wake.dirty_at_us,
             self.wake.round_at_us,
             filter_ends,
-            Some(net.saturating_add(self.config.allocation_interval_us)),
+            self.wake.net_at_us,
         ]
         .into_iter()
         .flatten()
@@ -90,6 +91,21 @@ impl Allocator {
         self.wake.dirty.push(slot);
         let at_us = now_us.saturating_add(self.config.window_us);
         self.wake.dirty_at_us.get_or_insert(at_us);
+        self.spread_net(now_us);
+    }
+
+    fn spread_net(&mut self, now_us: u64) {
+        let at_us = now_us.saturating_add(self.config.allocation_interval_us);
+        self.wake.net_at_us.get_or_insert(at_us);
+    }
+
+    /// After a run: where nothing lies unoffered, there is nothing to make rounds for.
+    pub(crate) fn rest(&mut self) {
+        if self.wake.offerable == 0 {
+            self.wake.round.clear();
+            self.wake.round_at_us = None;
+            self.wake.net_at_us = None;
+        }
     }
 
     /// Something changed that may concern every agent.
@@ -103,6 +119,7 @@ impl Allocator {
         let at_us = earliest_us.max(now_us.saturating_add(self.config.window_us));
         let planned_us = self.wake.round_at_us.unwrap_or(u64::MAX);
         self.wake.round_at_us = Some(planned_us.min(at_us));
+        self.spread_net(now_us);
     }
 
     /// Less is consumed, or more is free: what quota kept back may go out now, anywhere.
@@ -131,9 +148,23 @@ impl Allocator {
         self.wake.awaited = None;
         let most = (limits::PAIRS_PER_RUN / (self.sorter.active() as usize).max(1))
             .clamp(1, limits::AGENTS_PER_RUN);
-        if self.wake.dirty.is_empty() && self.wake.round.is_empty() && self.is_round_due(now_us) {
+        if self.wake.dirty_at_us.is_some_and(|at| at <= now_us) {
+            return self.take_dirty(most);
+        }
+        if self.wake.round.is_empty() && self.is_round_due(now_us) {
             self.begin_round(now_us, most, rng);
         }
+        let left = self.wake.round.len().saturating_sub(most);
+        let mut candidates = self.wake.round.split_off(left);
+        // Those whose window is open have their turn when it closes.
+        candidates.retain(|slot| {
+            let agent = &self.agents[*slot];
+            agent.is_offerable() && !agent.dirty
+        });
+        candidates
+    }
+
+    fn take_dirty(&mut self, most: usize) -> Vec<u32> {
         let mut candidates = if self.wake.dirty.len() <= most {
             self.wake.dirty_at_us = None;
             std::mem::take(&mut self.wake.dirty)
@@ -143,19 +174,13 @@ impl Allocator {
         for slot in &candidates {
             self.agents[*slot].dirty = false;
         }
-        if candidates.is_empty() {
-            let left = self.wake.round.len().saturating_sub(most);
-            candidates = self.wake.round.split_off(left);
-        }
         candidates.retain(|slot| self.agents[*slot].is_offerable());
         candidates
     }
 
     fn is_round_due(&self, now_us: u64) -> bool {
-        let interval_us = self.config.allocation_interval_us;
-        let last_us = self.wake.last_round_us;
-        last_us.is_none_or(|last| now_us >= last.saturating_add(interval_us))
-            || self.wake.round_at_us.is_some_and(|at| at <= now_us)
+        let planned = [self.wake.round_at_us, self.wake.net_at_us];
+        planned.into_iter().flatten().any(|at| at <= now_us)
     }
 
     fn begin_round(&mut self, now_us: u64, most: usize, rng: &mut Rng) {
@@ -165,6 +190,8 @@ impl Allocator {
             rng.shuffle(&mut self.wake.round);
         }
         self.wake.round_at_us = None;
+        self.wake.net_at_us = None;
+        self.spread_net(now_us);
         self.wake.last_round_us = Some(now_us);
         self.wake.quota_in_the_way = false;
     }
@@ -173,6 +200,9 @@ impl Allocator {
     pub(crate) fn untouch(&mut self, slot: u32) {
         if std::mem::take(&mut self.agents[slot].dirty) {
             self.wake.dirty.retain(|other| *other != slot);
+            if self.wake.dirty.is_empty() {
+                self.wake.dirty_at_us = None;
+            }
         }
         self.wake.round.retain(|other| *other != slot);
     }
