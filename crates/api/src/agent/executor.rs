@@ -1,0 +1,81 @@
+//! `/api/v1/executor`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::{HeaderMap, Method, StatusCode};
+use meseta_agent::event::Event;
+use meseta_model::caller::Caller;
+use meseta_model::edge::StreamId;
+use meseta_model::validation;
+use meseta_proto::mesos::v1::executor;
+use meseta_proto::mesos::v1::executor::call::Type;
+
+use super::Agent;
+use crate::answer::Answer;
+use crate::pending::{overloaded, tell};
+use crate::server::{Cut, Request};
+use crate::streams::{Stream, StreamBody};
+use crate::{codec, negotiate, uuid};
+
+pub(super) async fn answer(agent: &Arc<Agent>, request: Request) -> Answer {
+    match try_answer(agent, request).await {
+        Ok(answer) | Err(answer) => answer,
+    }
+}
+
+async fn try_answer(agent: &Arc<Agent>, request: Request) -> Result<Answer, Answer> {
+    if request.method != Method::POST {
+        return Err(Answer::method_not_allowed(&[Method::POST], &request.method));
+    }
+    let media_type = negotiate::content_type(&request.headers)?;
+    let call: executor::Call = codec::call(media_type, &request.body)?;
+    let kind = validation::executor_call(&call)
+        .map_err(|why| Answer::bad_request(format!("Failed to validate executor::Call: {why}")))?;
+    let call = Box::new(call);
+    match kind {
+        Type::Subscribe => subscribe(agent, &request.headers, request.cut, call),
+        Type::Unknown => Err(Answer::not_implemented("501 Not Implemented.")),
+        // Executors come back while the agent still recovers; what they say has to wait until then.
+        _ if !agent.recovered.load(Ordering::Acquire) => {
+            Err(Answer::unavailable("Agent has not finished recovery"))
+        }
+        // Libraries send heartbeats with made-up ids.
+        Type::Heartbeat => Ok(Answer::empty(StatusCode::ACCEPTED)),
+        Type::Update | Type::Message => {
+            let event = |request| Event::ExecutorCalled {
+                request,
+                caller: Caller::default(),
+                call,
+            };
+            Ok(agent.pending.ask(&agent.events, event).await)
+        }
+    }
+}
+
+fn subscribe(
+    agent: &Arc<Agent>,
+    headers: &HeaderMap,
+    cut: Cut,
+    call: Box<executor::Call>,
+) -> Result<Answer, Answer> {
+    let media_type = negotiate::accept(headers)?;
+    let Ok(permit) = agent.events.try_reserve() else {
+        return Err(overloaded(agent.events.is_closed()));
+    };
+    let id = StreamId::new(&uuid::random());
+    let stream = Stream::new(media_type, cut);
+    agent.streams.insert(id.clone(), stream.clone());
+    permit.send(Event::ExecutorSubscribed {
+        stream: id.clone(),
+        caller: Caller::default(),
+        call,
+    });
+    let told = agent.clone();
+    let body = StreamBody::new(stream, move || {
+        if told.streams.remove(&id).is_some() {
+            tell(&told.events, Event::StreamClosed { stream: id });
+        }
+    });
+    Ok(Answer::stream(media_type.header(), body))
+}
