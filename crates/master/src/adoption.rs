@@ -1,0 +1,368 @@
+//! What an agent brings along when it comes back: executors and tasks, and what it is asked about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meseta_allocator::Used;
+use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
+use meseta_model::resources::Resources;
+use meseta_model::roles::Role;
+use meseta_model::task_state::is_terminal;
+use meseta_proto::mesos::{internal, v1};
+use v1::TaskState;
+use v1::task_status::Reason;
+
+use crate::agents::Executor;
+use crate::frameworks::{Framework, Task};
+use crate::master::Reign;
+use crate::registry::{Op, TaskRef};
+use crate::tasks::{keep_completed, question, questions_about, state_of};
+use crate::turn::Turn;
+use crate::view::{Delta, TaskList};
+
+impl Reign {
+    /// A framework that only an agent knew is in the registry now.
+    pub(crate) fn framework_met(&mut self, turn: &mut Turn<'_>, op: Op) {
+        if let Op::FrameworkAdded { info } = op {
+            self.recover_framework(turn, *info);
+        }
+    }
+
+    /// Enters the executors that an agent reports and that are not in the books.
+    pub(crate) fn adopt_executors(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent: &AgentId,
+        executors: Vec<v1::ExecutorInfo>,
+    ) {
+        for info in executors {
+            let Some(framework) = info.framework_id.as_ref().map(FrameworkId::from) else {
+                continue;
+            };
+            let id = ExecutorId::from(&info.executor_id);
+            let known = self
+                .agents
+                .get(agent)
+                .and_then(|agent| agent.executor(&framework, &id));
+            let Some(owner) = self.frameworks.get(&framework) else {
+                continue;
+            };
+            let Ok(resources) = Resources::from_wire(&info.resources) else {
+                continue;
+            };
+            if known.is_some() {
+                continue;
+            }
+            let role = role_of(&resources, owner);
+            let resources = resources.unallocated();
+            self.track(agent, &framework, &role, &resources);
+            let executor = Executor {
+                info,
+                role,
+                resources,
+                tasks_share_cgroups: None,
+            };
+            self.add_executor(turn, agent, &framework, executor);
+        }
+    }
+
+    /// What runs on an agent without our doing counts from now on.
+    fn track(&mut self, agent: &AgentId, framework: &FrameworkId, role: &Role, used: &Resources) {
+        let used = Used {
+            framework: framework.clone(),
+            role: role.clone(),
+            resources: used.clone(),
+        };
+        let tracked = self.allocator.track(agent, &used);
+        assert!(tracked.is_ok(), "an agent is added before its tasks");
+    }
+
+    /// Executors that the agent does not have any more.
+    pub(crate) fn drop_vanished_executors(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &AgentId,
+        reported: &[v1::ExecutorInfo],
+    ) {
+        let reported: BTreeSet<(FrameworkId, ExecutorId)> = reported
+            .iter()
+            .filter_map(|info| {
+                let framework = info.framework_id.as_ref().map(FrameworkId::from)?;
+                Some((framework, ExecutorId::from(&info.executor_id)))
+            })
+            .collect();
+        let Some(agent) = self.agents.get(id) else {
+            return;
+        };
+        let vanished: Vec<(FrameworkId, ExecutorId)> = agent
+            .executors
+            .iter()
+            .flat_map(|(framework, executors)| {
+                executors
+                    .keys()
+                    .map(|executor| (framework.clone(), executor.clone()))
+            })
+            .filter(|key| !reported.contains(key))
+            .collect();
+        for (framework, executor) in vanished {
+            self.remove_executor(turn, id, &framework, &executor);
+        }
+    }
+
+    /// Enters the tasks that an agent reports and that are not in the books. Says which it reported.
+    ///
+    /// A task whose last acknowledgement only waits for the registry is settled and stays out. Tasks
+    /// of removed frameworks are ended.
+    pub(crate) fn adopt_tasks(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent: &AgentId,
+        tasks: Vec<v1::Task>,
+        was_unreachable: bool,
+    ) -> BTreeSet<(FrameworkId, TaskId)> {
+        let mut reported = BTreeSet::new();
+        let mut orphaned = BTreeSet::new();
+        for shown in tasks {
+            let framework = FrameworkId::from(&shown.framework_id);
+            let id = TaskId::from(&shown.task_id);
+            reported.insert((framework.clone(), id.clone()));
+            let reference = TaskRef {
+                agent: agent.clone(),
+                framework: framework.clone(),
+                task: id.clone(),
+            };
+            let Some(owner) = self.frameworks.get(&framework) else {
+                orphaned.insert(framework);
+                continue;
+            };
+            if owner.tasks.contains_key(&id) || self.digest.is_settled(&reference) {
+                continue;
+            }
+            self.adopt_task(turn, reference, shown, was_unreachable);
+        }
+        if let Some(agent) = self.agents.get(agent) {
+            for framework in orphaned {
+                let framework_id = framework.to_wire();
+                turn.send(
+                    &agent.pid,
+                    internal::ShutdownFrameworkMessage { framework_id },
+                );
+            }
+        }
+        reported
+    }
+
+    fn adopt_task(
+        &mut self,
+        turn: &mut Turn<'_>,
+        at: TaskRef,
+        mut shown: v1::Task,
+        was_unreachable: bool,
+    ) {
+        let (Some(owner), Ok(resources)) = (
+            self.frameworks.get_mut(&at.framework),
+            Resources::from_wire(&shown.resources),
+        ) else {
+            return;
+        };
+        let back = owner.unreachable.shift_remove(&at.task).is_some();
+        let role = role_of(&resources, owner);
+        let resources = resources.unallocated();
+        let state = state_of(&shown);
+        let uuid = shown.status_update_uuid.clone();
+        let about = shown
+            .status_update_state
+            .and_then(|state| TaskState::try_from(state).ok());
+        let task = Task {
+            agent: at.agent.clone(),
+            executor: shown.executor_id.as_ref().map(ExecutorId::from),
+            state,
+            role: role.clone(),
+            resources: resources.clone(),
+            update: about.zip(uuid),
+            status: shown
+                .statuses
+                .last()
+                .map(|status| Box::new(without_payload(status))),
+        };
+        if !is_terminal(state) {
+            self.track(&at.agent, &at.framework, &role, &resources);
+        }
+        if back {
+            turn.changed(Delta::TaskForgotten {
+                framework: at.framework.clone(),
+                task: at.task.clone(),
+                list: TaskList::Unreachable,
+            });
+        }
+        for status in &mut shown.statuses {
+            status.data = None;
+        }
+        self.add_task(turn, &at.framework, at.task.clone(), task, shown);
+        self.note_sent(turn, at.clone());
+        if was_unreachable && !is_terminal(state) {
+            let owner = &self.frameworks.registered[&at.framework];
+            let text = "Agent re-registered".to_owned();
+            let why = Reason::AgentReregistered;
+            let update = self.own_update(turn, owner, &at.task, &at.agent, state, why, text);
+            self.forward(turn, &at.framework, update, None);
+        }
+    }
+
+    /// Asks an agent about everything it should have and did not report: what it does not know it
+    /// declares dropped or lost itself, with an update that is repeated until it is acknowledged.
+    pub(crate) fn questions(
+        &mut self,
+        turn: &Turn<'_>,
+        id: &AgentId,
+        reported: &BTreeSet<(FrameworkId, TaskId)>,
+    ) -> Vec<internal::ReconcileTasksMessage> {
+        let mut missing: BTreeSet<(FrameworkId, TaskId)> = self.unaccounted(id, reported);
+        missing.extend(self.unreachable_on(id));
+        let Some(agent) = self.agents.get_mut(id) else {
+            return Vec::new();
+        };
+        for (framework, tasks) in &agent.tasks {
+            missing.extend(tasks.iter().map(|task| (framework.clone(), task.clone())));
+        }
+        let mut by_framework: BTreeMap<&FrameworkId, Vec<v1::TaskStatus>> = BTreeMap::new();
+        for key in missing.iter().filter(|key| !reported.contains(*key)) {
+            let (framework, task) = key;
+            let Some(owner) = self.frameworks.registered.get(framework) else {
+                continue;
+            };
+            let at = TaskRef {
+                agent: id.clone(),
+                framework: framework.clone(),
+                task: task.clone(),
+            };
+            if self.digest.is_settled(&at) {
+                continue;
+            }
+            let state = match owner.tasks.get(task) {
+                Some(known) if known.agent == *id => known.shown_state(),
+                // The same id runs elsewhere by now; the old one is not asked about.
+                Some(_) => continue,
+                None => {
+                    agent.expected.insert(key.clone(), None);
+                    TaskState::TaskStaging
+                }
+            };
+            let status = question(id, task, state, turn.now.wall_seconds());
+            by_framework.entry(&owner.id).or_default().push(status);
+        }
+        by_framework
+            .into_iter()
+            .filter_map(|(id, statuses)| {
+                let framework = self.frameworks.registered.get(id)?;
+                Some(questions_about(framework, statuses))
+            })
+            .collect()
+    }
+
+    /// A status about a task that is not in the books: perhaps the answer to a question.
+    pub(crate) fn answer_arrived(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        task: &TaskId,
+        update: &internal::StatusUpdate,
+    ) {
+        let state = TaskState::try_from(update.status.state).unwrap_or(TaskState::TaskStaging);
+        if !is_terminal(state) {
+            return;
+        }
+        let key = (framework.clone(), task.clone());
+        if let Some(agent) = self.agents.get_mut(agent)
+            && let Some(awaited) = agent.expected.get_mut(&key)
+        {
+            awaited.clone_from(&update.uuid);
+        }
+        let most = self.config.max_completed_tasks_per_framework;
+        let Some(owner) = self.frameworks.get_mut(framework) else {
+            return;
+        };
+        if owner
+            .unreachable
+            .get(task)
+            .is_some_and(|known| known.agent == *agent)
+        {
+            owner.unreachable.shift_remove(task);
+            turn.changed(Delta::TaskUpdated {
+                framework: framework.clone(),
+                task: task.clone(),
+                state,
+                status: Some(Box::new(without_payload(&update.status))),
+            });
+            turn.changed(Delta::TaskMoved {
+                framework: framework.clone(),
+                task: task.clone(),
+                from: TaskList::Unreachable,
+                to: TaskList::Completed,
+            });
+            keep_completed(turn, owner, task.clone(), most);
+        }
+    }
+
+    /// Whether this acknowledges the end of a task that an agent was asked about.
+    pub(crate) fn answer_acknowledged(&mut self, task: &TaskRef, uuid: &bytes::Bytes) -> bool {
+        let key = (task.framework.clone(), task.task.clone());
+        let Some(agent) = self.agents.get_mut(&task.agent) else {
+            return false;
+        };
+        let last = agent
+            .expected
+            .get(&key)
+            .is_some_and(|awaited| awaited.as_ref() == Some(uuid));
+        if last {
+            agent.expected.remove(&key);
+        }
+        last
+    }
+
+    /// Kills that were asked for while the agent was away.
+    pub(crate) fn kill_again(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &AgentId,
+        reported: &BTreeSet<(FrameworkId, TaskId)>,
+    ) {
+        let Some(agent) = self.agents.get_mut(id) else {
+            return;
+        };
+        let killed = std::mem::take(&mut agent.killed);
+        for (framework, task) in killed.intersection(reported) {
+            let alive = self
+                .frameworks
+                .get(framework)
+                .and_then(|framework| framework.tasks.get(task))
+                .is_some_and(|task| !is_terminal(task.state));
+            if alive {
+                let message = internal::KillTaskMessage {
+                    framework_id: framework.to_wire(),
+                    task_id: task.to_wire(),
+                    kill_policy: None,
+                };
+                turn.send(&agent.pid, message);
+            }
+        }
+    }
+}
+
+/// The role that resources are allocated to; agents of old say nothing, and then the framework has
+/// only one.
+pub(crate) fn role_of(resources: &Resources, owner: &Framework) -> Role {
+    let named = resources
+        .iter()
+        .find_map(|resource| resource.allocation_role().cloned());
+    named
+        .or_else(|| owner.roles.first().cloned())
+        .unwrap_or_default()
+}
+
+fn without_payload(status: &v1::TaskStatus) -> v1::TaskStatus {
+    v1::TaskStatus {
+        data: None,
+        ..status.clone()
+    }
+}

@@ -1,0 +1,118 @@
+//! A recount of everything, for tests and the simulator.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meseta_model::ids::{AgentId, FrameworkId};
+use meseta_model::resources::Resources;
+use meseta_model::task_state::is_terminal;
+
+use crate::master::Reign;
+
+fn check(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+impl Reign {
+    /// Counts again and compares. Work is proportional to the cluster.
+    pub(crate) fn audit(&self) -> Result<(), String> {
+        self.audit_allocations()?;
+        self.audit_mirrors()?;
+        self.audit_offers()
+    }
+
+    /// Tasks, executors and offers on every agent add up to no more than it has.
+    fn audit_allocations(&self) -> Result<(), String> {
+        let mut used: BTreeMap<&AgentId, Resources> = BTreeMap::new();
+        for framework in self.frameworks.registered.values() {
+            for task in framework
+                .tasks
+                .values()
+                .filter(|task| !is_terminal(task.state))
+            {
+                *used.entry(&task.agent).or_default() += &task.resources;
+            }
+        }
+        for offer in self.offers.values() {
+            *used.entry(&offer.agent).or_default() += &offer.resources;
+        }
+        for (id, agent) in &self.agents.registered {
+            let used = used.entry(id).or_default();
+            for executor in agent.executors.values().flat_map(BTreeMap::values) {
+                *used += &executor.resources;
+            }
+            check(agent.total.contains(used), || {
+                format!("agent {id} has {} and gives {used}", agent.total)
+            })?;
+        }
+        let unknown = used.keys().find(|id| self.agents.get(id).is_none());
+        check(unknown.is_none(), || {
+            format!("something is used on unknown agent {unknown:?}")
+        })
+    }
+
+    /// What agents list of frameworks is what frameworks list of agents.
+    fn audit_mirrors(&self) -> Result<(), String> {
+        let mut hosts: BTreeMap<(&FrameworkId, &AgentId), usize> = BTreeMap::new();
+        for (agent_id, agent) in &self.agents.registered {
+            for (framework, tasks) in &agent.tasks {
+                for task in tasks {
+                    let known = self
+                        .frameworks
+                        .get(framework)
+                        .and_then(|f| f.tasks.get(task));
+                    check(known.is_some_and(|task| task.agent == *agent_id), || {
+                        format!("agent {agent_id} lists task {task}, its framework does not")
+                    })?;
+                    *hosts.entry((framework, agent_id)).or_default() += 1;
+                }
+            }
+            for (framework, executors) in &agent.executors {
+                *hosts.entry((framework, agent_id)).or_default() += executors.len();
+            }
+        }
+        for framework in self.frameworks.registered.values() {
+            for (agent, count) in &framework.hosts {
+                let counted = hosts.remove(&(&framework.id, agent)).unwrap_or(0);
+                check(counted == *count, || {
+                    format!(
+                        "{} counts {count} on {agent}, it is {counted}",
+                        framework.id
+                    )
+                })?;
+            }
+            for (id, task) in &framework.tasks {
+                let listed = self
+                    .agents
+                    .get(&task.agent)
+                    .and_then(|a| a.tasks.get(&framework.id));
+                check(listed.is_some_and(|tasks| tasks.contains(id)), || {
+                    format!("task {id} is not listed by its agent {}", task.agent)
+                })?;
+                check(!framework.unreachable.contains_key(id), || {
+                    format!("task {id} is both live and unreachable")
+                })?;
+            }
+        }
+        check(hosts.is_empty(), || {
+            format!("not counted by frameworks: {hosts:?}")
+        })
+    }
+
+    /// Every offer is listed by its framework and its agent, and nothing else is.
+    fn audit_offers(&self) -> Result<(), String> {
+        let all: BTreeSet<_> = self.offers.keys().cloned().collect();
+        let by_agent = self
+            .agents
+            .registered
+            .values()
+            .flat_map(|agent| &agent.offers);
+        check(by_agent.cloned().collect::<BTreeSet<_>>() == all, || {
+            "agents list other offers than there are".to_owned()
+        })?;
+        let by_framework = self.frameworks.registered.values().flat_map(|f| &f.offers);
+        check(
+            by_framework.cloned().collect::<BTreeSet<_>>() == all,
+            || "frameworks list other offers than there are".to_owned(),
+        )
+    }
+}

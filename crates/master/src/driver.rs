@@ -1,0 +1,176 @@
+//! v0 drivers: the same calls, sent as actor messages (design decision 2).
+
+use meseta_model::ids::FrameworkId;
+use meseta_model::upid::Upid;
+use meseta_proto::actor::Message;
+use meseta_proto::mesos::internal::FrameworkErrorMessage;
+use meseta_proto::mesos::scheduler as v0;
+use meseta_proto::mesos::v1::scheduler::{Call, call};
+
+use crate::frameworks::Connection;
+use crate::master::Reign;
+use crate::turn::Turn;
+use crate::view::Counter;
+
+impl Reign {
+    /// What is left of the actor messages: a driver's. Others have no handler and are dropped, as by
+    /// any actor.
+    pub(crate) fn driver_message(&mut self, turn: &mut Turn<'_>, from: Upid, message: Message) {
+        match message {
+            Message::SchedulerCall(call) => self.driver_call(turn, from, *call),
+            _ => turn.count(Counter::DroppedMessages),
+        }
+    }
+
+    fn driver_call(&mut self, turn: &mut Turn<'_>, from: Upid, call: v0::Call) {
+        if call.r#type() == v0::call::Type::Subscribe {
+            if let Some(subscribe) = call.subscribe {
+                self.subscribe_driver(turn, from, subscribe);
+            }
+            return;
+        }
+        let id = call.framework_id.as_ref().map(FrameworkId::from);
+        let own = id.filter(|id| self.frameworks.drivers.get(&from) == Some(id));
+        let Some(id) = own else {
+            // Not subscribed, or not any more.
+            return turn.count(Counter::DroppedMessages);
+        };
+        if let Err(refusal) = self.call(turn, None, &id, to_v1(call)) {
+            let message = refusal.text;
+            turn.send(&from, FrameworkErrorMessage { message });
+        }
+    }
+
+    /// SUBSCRIBE of a driver, which repeats it until it is answered.
+    fn subscribe_driver(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: Upid,
+        subscribe: v0::call::Subscribe,
+    ) {
+        turn.count(Counter::Message("register_framework"));
+        let connection = Connection::Driver(from.clone());
+        let pending = |known: &crate::frameworks::Subscriber| known.connection == connection;
+        if self.frameworks.subscribing.values().any(pending) {
+            return;
+        }
+        let named = subscribe
+            .framework_info
+            .id
+            .clone()
+            .filter(|id| !id.value.is_empty());
+        if let Some(id) = self.frameworks.drivers.get(&from)
+            && named
+                .as_ref()
+                .is_none_or(|named| FrameworkId::from(named) == *id)
+        {
+            // A retry: our answer was lost.
+            let again = named.is_some();
+            return turn.welcome(&connection, &id.to_wire(), &self.info, 0.0, again);
+        }
+        let force = subscribe.force();
+        let other = named
+            .as_ref()
+            .and_then(|id| self.frameworks.get(&FrameworkId::from(id)))
+            .and_then(|framework| framework.connection.as_ref());
+        if other.is_some_and(|other| *other != connection) && !force {
+            // Semantic 47: another instance holds the framework, and this one does not insist.
+            let message = "Framework failed over".to_owned();
+            return turn.send(&from, FrameworkErrorMessage { message });
+        }
+        let v1 = call::Subscribe {
+            framework_info: subscribe.framework_info,
+            suppressed_roles: subscribe.suppressed_roles,
+            offer_constraints: subscribe.offer_constraints,
+        };
+        if let Err(reason) = self.subscribe(turn, &connection, named, v1) {
+            turn.turn_away(&connection, &reason);
+        }
+    }
+}
+
+/// The same call in v1's numbers.
+fn to_v1(call: v0::Call) -> Call {
+    use call::*;
+    let decline = |d: v0::call::DeclineInverseOffers| DeclineInverseOffers {
+        inverse_offer_ids: d.inverse_offer_ids,
+        filters: d.filters,
+    };
+    Call {
+        framework_id: call.framework_id,
+        r#type: call.r#type,
+        subscribe: None,
+        accept: call.accept.map(|a| Accept {
+            offer_ids: a.offer_ids,
+            operations: a.operations,
+            filters: a.filters,
+        }),
+        decline: call.decline.map(|d| Decline {
+            offer_ids: d.offer_ids,
+            filters: d.filters,
+        }),
+        accept_inverse_offers: call.accept_inverse_offers.map(|a| AcceptInverseOffers {
+            inverse_offer_ids: a.inverse_offer_ids,
+            filters: a.filters,
+        }),
+        decline_inverse_offers: call.decline_inverse_offers.map(decline),
+        revive: call.revive.map(|r| Revive { roles: r.roles }),
+        kill: call.kill.map(|k| Kill {
+            task_id: k.task_id,
+            agent_id: k.slave_id,
+            kill_policy: k.kill_policy,
+        }),
+        shutdown: call.shutdown.map(|s| Shutdown {
+            executor_id: s.executor_id,
+            agent_id: s.slave_id,
+        }),
+        acknowledge: call.acknowledge.map(|a| Acknowledge {
+            agent_id: a.slave_id,
+            task_id: a.task_id,
+            uuid: a.uuid,
+        }),
+        acknowledge_operation_status: call.acknowledge_operation_status.map(|a| {
+            AcknowledgeOperationStatus {
+                agent_id: a.slave_id,
+                resource_provider_id: a.resource_provider_id,
+                uuid: a.uuid,
+                operation_id: a.operation_id,
+            }
+        }),
+        reconcile: call.reconcile.map(|r| Reconcile {
+            tasks: r
+                .tasks
+                .into_iter()
+                .map(|t| reconcile::Task {
+                    task_id: t.task_id,
+                    agent_id: t.slave_id,
+                })
+                .collect(),
+        }),
+        reconcile_operations: call.reconcile_operations.map(|r| ReconcileOperations {
+            operations: r
+                .operations
+                .into_iter()
+                .map(|o| reconcile_operations::Operation {
+                    operation_id: o.operation_id,
+                    agent_id: o.slave_id,
+                    resource_provider_id: o.resource_provider_id,
+                })
+                .collect(),
+        }),
+        message: call.message.map(|m| Message {
+            agent_id: m.slave_id,
+            executor_id: m.executor_id,
+            data: m.data,
+        }),
+        request: call.request.map(|r| Request {
+            requests: r.requests,
+        }),
+        suppress: call.suppress.map(|s| Suppress { roles: s.roles }),
+        update_framework: call.update_framework.map(|u| UpdateFramework {
+            framework_info: u.framework_info,
+            suppressed_roles: u.suppressed_roles,
+            offer_constraints: u.offer_constraints,
+        }),
+    }
+}

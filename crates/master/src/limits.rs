@@ -1,0 +1,36 @@
+//! Every limit of this room, with what happens there.
+//!
+//! Agents, frameworks, tasks and offers themselves are bounded by what the cluster has: a task holds
+//! resources until it is over, an offer holds resources until it is answered, and what is over is
+//! kept in histories whose lengths are settings ([`crate::Config`]).
+
+/// Removed frameworks that the registry remembers; beyond it the oldest is forgotten, and would be
+/// taken for one of an earlier cluster if it came back.
+pub const REMOVED_FRAMEWORKS_LIMIT: usize = 1_000;
+
+/// Ops that may wait for the log. Beyond it agents that register and schedulers that subscribe are not
+/// let in; they ask again. What the master itself must write (agents that are unreachable, frameworks
+/// that are removed) is not held up by it: there is at most one such op per agent and framework.
+pub const PROPOSALS_LIMIT: usize = 10_000;
+
+/// Ops that the log refuses in a row before the master gives up and exits.
+pub const REFUSALS_LIMIT: u32 = 5;
+
+/// Ops after which the log is replaced by a snapshot.
+pub const SNAPSHOT_EVERY: u64 = 1_000;
+
+/// Microseconds between two batches of digest changes: ten a second in all.
+pub const DIGEST_INTERVAL_US: u64 = 100_000;
+
+/// Tasks that are added, and tasks that are removed, in one batch; the rest waits for the next one.
+pub const DIGEST_BATCH_LIMIT: usize = 10_000;
+
+/// Agents that did not come back after an election and are given up in one step.
+pub const RECOVERED_SLICE: usize = 100;
+
+/// Microseconds between two such steps.
+pub const RECOVERED_PAUSE_US: u64 = 100_000;
+
+/// Microseconds after which a framework's removal is tried again when it could not be written, or when
+/// the framework was just about to come back.
+pub const FAILOVER_RETRY_US: u64 = 1_000_000;

@@ -1,0 +1,195 @@
+//! RECONCILE: what is true of tasks, by the master's own word (semantics 76 to 79).
+
+use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, OperationId, TaskId};
+use meseta_model::task_state::told;
+use meseta_proto::mesos::v1;
+use v1::TaskState;
+use v1::scheduler::call;
+use v1::task_status::Reason;
+
+use crate::frameworks::{Framework, Task};
+use crate::master::Reign;
+use crate::notice::Notice;
+use crate::turn::Turn;
+use crate::view::Counter;
+
+/// What is known of a task that is in no book.
+struct Unknown {
+    state: TaskState,
+    text: &'static str,
+    since_ns: Option<u64>,
+}
+
+impl Reign {
+    /// With tasks named: what is true of each. Without: every task in the books.
+    pub(crate) fn reconcile(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &FrameworkId,
+        call: &call::Reconcile,
+    ) {
+        turn.count(Counter::Message("reconcile_tasks"));
+        if !call.tasks.is_empty() {
+            for task in &call.tasks {
+                let agent = task.agent_id.as_ref().map(AgentId::from);
+                self.reconcile_one(turn, id, &TaskId::from(&task.task_id), agent.as_ref());
+            }
+            return;
+        }
+        let Some(framework) = self.frameworks.get(id) else {
+            return;
+        };
+        for (task, known) in &framework.tasks {
+            self.tell_latest(turn, framework, task, known);
+        }
+    }
+
+    /// What is true of one task; nothing is said as long as the agent that may have it is expected.
+    pub(crate) fn reconcile_one(
+        &self,
+        turn: &mut Turn<'_>,
+        id: &FrameworkId,
+        task: &TaskId,
+        agent: Option<&AgentId>,
+    ) {
+        let Some(framework) = self.frameworks.get(id) else {
+            return;
+        };
+        if let Some(known) = framework.tasks.get(task) {
+            return self.tell_latest(turn, framework, task, known);
+        }
+        let unreachable = framework.unreachable.get(task);
+        let agent = agent.or(unreachable.map(|task| &task.agent));
+        let Some(unknown) = self.unknown_task(framework, task, agent) else {
+            return;
+        };
+        let state = told(unknown.state, framework.is_partition_aware());
+        let nowhere = AgentId::new("");
+        let mut update = self.own_update(
+            turn,
+            framework,
+            task,
+            agent.unwrap_or(&nowhere),
+            state,
+            Reason::Reconciliation,
+            unknown.text.to_owned(),
+        );
+        if agent.is_none() {
+            update.slave_id = None;
+            update.status.agent_id = None;
+        }
+        update.executor_id = unreachable
+            .and_then(|task| task.executor.as_ref())
+            .map(ExecutorId::to_wire);
+        update.status.unreachable_time = unknown.since_ns.map(crate::updates::time_info);
+        self.forward(turn, id, update, None);
+    }
+
+    fn unknown_task(
+        &self,
+        framework: &Framework,
+        task: &TaskId,
+        agent: Option<&AgentId>,
+    ) -> Option<Unknown> {
+        let unreachable = framework.unreachable.get(task);
+        let Some(agent) = agent else {
+            return self.agents.recovered.is_empty().then_some(UNKNOWN);
+        };
+        if self.agents.recovered.contains(agent) {
+            return None;
+        }
+        let since = self
+            .registry
+            .unreachable()
+            .get(agent)
+            .map(|record| record.since_ns);
+        Some(if let Some(task) = unreachable {
+            Unknown {
+                state: TaskState::TaskUnreachable,
+                text: "Reconciliation: Task is unreachable",
+                since_ns: Some(since.unwrap_or(task.since_ns)),
+            }
+        } else if self.agents.get(agent).is_some() {
+            Unknown {
+                state: TaskState::TaskGone,
+                text: "Reconciliation: Task is unknown to the agent",
+                since_ns: None,
+            }
+        } else if let Some(since_ns) = since {
+            Unknown {
+                state: TaskState::TaskUnreachable,
+                text: "Reconciliation: Task is unreachable",
+                since_ns: Some(since_ns),
+            }
+        } else if self.registry.gone().contains_key(agent) {
+            Unknown {
+                state: TaskState::TaskGoneByOperator,
+                text: "Reconciliation: Task is gone",
+                since_ns: None,
+            }
+        } else {
+            UNKNOWN
+        })
+    }
+
+    fn tell_latest(&self, turn: &mut Turn<'_>, owner: &Framework, id: &TaskId, task: &Task) {
+        let text = "Reconciliation: Latest task state".to_owned();
+        let why = Reason::Reconciliation;
+        let state = task.shown_state();
+        let mut update = self.own_update(turn, owner, id, &task.agent, state, why, text);
+        update.executor_id = task.executor.as_ref().map(ExecutorId::to_wire);
+        if let Some(last) = &task.status {
+            update.status.healthy = last.healthy;
+            update.status.check_status = last.check_status;
+            update
+                .status
+                .container_status
+                .clone_from(&last.container_status);
+        }
+        self.forward(turn, &owner.id, update, None);
+    }
+
+    /// RECONCILE_OPERATIONS: no operation is ever started here, so what is asked about is unknown, as
+    /// far as it can be told.
+    pub(crate) fn reconcile_operations(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &FrameworkId,
+        call: &call::ReconcileOperations,
+    ) {
+        turn.count(Counter::Message("reconcile_operations"));
+        let connection = self.frameworks.get(id).and_then(|f| f.connection.as_ref());
+        for operation in &call.operations {
+            let agent = operation.agent_id.as_ref().map(AgentId::from);
+            let state = self.unknown_operation(agent.as_ref());
+            let status = v1::OperationStatus {
+                operation_id: Some(OperationId::from(&operation.operation_id).to_wire()),
+                state: state as i32,
+                message: Some("Reconciliation: operation is unknown".to_owned()),
+                converted_resources: Vec::new(),
+                uuid: None,
+                agent_id: operation.agent_id.clone(),
+                resource_provider_id: operation.resource_provider_id.clone(),
+            };
+            turn.tell(connection, Notice::OperationStatus(Box::new(status)));
+        }
+    }
+
+    fn unknown_operation(&self, agent: Option<&AgentId>) -> v1::OperationState {
+        use v1::OperationState::*;
+        match agent {
+            None if self.agents.recovered.is_empty() => OperationUnknown,
+            None => OperationRecovering,
+            Some(agent) if self.agents.recovered.contains(agent) => OperationRecovering,
+            Some(agent) if self.registry.unreachable().contains_key(agent) => OperationUnreachable,
+            Some(agent) if self.registry.gone().contains_key(agent) => OperationGoneByOperator,
+            Some(_) => OperationUnknown,
+        }
+    }
+}
+
+const UNKNOWN: Unknown = Unknown {
+    state: TaskState::TaskUnknown,
+    text: "Reconciliation: Task is unknown",
+    since_ns: None,
+};

@@ -1,0 +1,481 @@
+//! Agents come in: registration, and return.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meseta_allocator::{AgentProfile, Attribute, Site};
+use meseta_model::capabilities::AgentCapabilities;
+use meseta_model::ids::{AgentId, FrameworkId, TaskId};
+use meseta_model::resources::{ReservationType, ResourceFormat, Resources, reformat};
+use meseta_model::upid::Upid;
+use meseta_proto::mesos::{internal, v1};
+
+use crate::agents::Agent;
+use crate::event::{Effect, Timer};
+use crate::master::Reign;
+use crate::proposals::Pending;
+use crate::registry::Op;
+use crate::turn::Turn;
+use crate::view::{Counter, Delta};
+
+/// A description of an agent that makes sense.
+#[derive(Debug)]
+pub(crate) struct Description {
+    pub(crate) info: v1::AgentInfo,
+    pub(crate) total: Resources,
+    pub(crate) version: String,
+    pub(crate) capabilities: AgentCapabilities,
+    pub(crate) resource_version: Option<v1::Uuid>,
+}
+
+/// A new agent whose admission is being written.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) pid: Upid,
+    pub(crate) id: AgentId,
+    pub(crate) description: Description,
+    /// Its link broke meanwhile.
+    pub(crate) gone: bool,
+}
+
+/// A known agent whose return is being written, or needs no writing.
+#[derive(Debug)]
+pub(crate) struct Return {
+    pub(crate) pid: Upid,
+    pub(crate) id: AgentId,
+    pub(crate) description: Description,
+    pub(crate) executors: Vec<v1::ExecutorInfo>,
+    pub(crate) tasks: Vec<v1::Task>,
+    pub(crate) frameworks: Vec<v1::FrameworkInfo>,
+    /// It was unreachable: frameworks are told where their tasks stand.
+    pub(crate) was_unreachable: bool,
+    /// Its link broke meanwhile.
+    pub(crate) gone: bool,
+}
+
+impl Reign {
+    /// `RegisterSlaveMessage`: an agent that has no id yet.
+    pub(crate) fn register_agent(
+        &mut self,
+        turn: &mut Turn<'_>,
+        pid: Upid,
+        message: internal::RegisterSlaveMessage,
+    ) {
+        turn.count(Counter::Message("register_slave"));
+        let Some(description) = describe(
+            message.slave,
+            &message.checkpointed_resources,
+            message.version,
+            &message.agent_capabilities,
+            message.resource_version_uuid,
+        ) else {
+            return turn.count(Counter::DroppedMessages);
+        };
+        if let Some(agent) = self
+            .agents
+            .by_pid
+            .get(&pid)
+            .and_then(|id| self.agents.get(id))
+        {
+            if agent.connected {
+                // A retry: our answer was lost.
+                let (id, pid) = (agent.id.clone(), agent.pid.clone());
+                return self.greet(turn, &id, &pid);
+            }
+            let id = agent.id.clone();
+            self.remove_agent(turn, &id);
+        }
+        if self.agents.admitting.contains(&pid) || self.proposals.is_full() {
+            return;
+        }
+        self.agents.admitting.insert(pid.clone());
+        let id = AgentId::new(format!("{}-S{}", self.info.id, self.agents.next_number));
+        self.agents.next_number += 1;
+        let mut description = description;
+        description.info.id = Some(id.to_wire());
+        turn.push(Effect::Link(pid.clone()));
+        let op = Op::AgentAdmitted {
+            info: Box::new(description.info.clone()),
+        };
+        let admission = Admission {
+            pid,
+            id,
+            description,
+            gone: false,
+        };
+        self.propose(turn, &op, Pending::Admit(Box::new(admission)));
+    }
+
+    /// The admission is durable.
+    pub(crate) fn agent_admitted(&mut self, turn: &mut Turn<'_>, admission: Admission) {
+        let Admission { pid, id, gone, .. } = &admission;
+        self.agents.admitting.remove(pid);
+        turn.count(Counter::AgentRegistrations);
+        let (id, pid, gone) = (id.clone(), pid.clone(), *gone);
+        self.add_agent(turn, &id, pid.clone(), admission.description, None);
+        self.greet(turn, &id, &pid);
+        self.nudge(turn);
+        if gone {
+            self.disconnect_agent(turn, &id);
+        }
+    }
+
+    fn greet(&mut self, turn: &mut Turn<'_>, id: &AgentId, pid: &Upid) {
+        let message = internal::SlaveRegisteredMessage {
+            slave_id: id.to_wire(),
+            connection: Some(self.connection_terms()),
+        };
+        turn.send(pid, message);
+    }
+
+    fn connection_terms(&self) -> internal::MasterSlaveConnection {
+        internal::MasterSlaveConnection {
+            total_ping_timeout_seconds: Some(self.config.total_ping_timeout_seconds()),
+        }
+    }
+
+    /// `ReregisterSlaveMessage`: an agent that has an id, from this master or an earlier one.
+    pub(crate) fn reregister_agent(
+        &mut self,
+        turn: &mut Turn<'_>,
+        pid: Upid,
+        message: internal::ReregisterSlaveMessage,
+    ) {
+        turn.count(Counter::Message("reregister_slave"));
+        let Some(wire_id) = message.slave.id.clone() else {
+            return turn.count(Counter::DroppedMessages);
+        };
+        let id = AgentId::from(&wire_id);
+        let Some(description) = describe(
+            message.slave,
+            &message.checkpointed_resources,
+            message.version,
+            &message.agent_capabilities,
+            message.resource_version_uuid,
+        ) else {
+            return turn.count(Counter::DroppedMessages);
+        };
+        if let Some(reason) = self.must_shut_down(&id, &pid, &description.info) {
+            let message = Some(reason);
+            return turn.send(&pid, internal::ShutdownMessage { message });
+        }
+        let leaving = self
+            .agents
+            .get(&id)
+            .is_some_and(|agent| agent.leaving.is_some());
+        if leaving || self.agents.returning.contains(&id) || self.proposals.is_full() {
+            // It asks again, and by then the op on its way has had its effect.
+            return;
+        }
+        let back = Return {
+            was_unreachable: self.registry.unreachable().contains_key(&id),
+            pid,
+            id,
+            description,
+            executors: message.executor_infos,
+            tasks: message.tasks,
+            frameworks: message.frameworks,
+            gone: false,
+        };
+        self.let_back_in(turn, back);
+    }
+
+    /// Why an agent may not come back (semantic 89).
+    fn must_shut_down(&self, id: &AgentId, pid: &Upid, info: &v1::AgentInfo) -> Option<String> {
+        if self.registry.gone().contains_key(id) {
+            return Some("Agent has been marked gone".to_owned());
+        }
+        let known = self.registry.agents().get(id)?;
+        let moved = self
+            .agents
+            .get(id)
+            .is_some_and(|agent| agent.pid.address.ip() != pid.address.ip());
+        (moved || known.info.hostname != info.hostname)
+            .then(|| "Agent attempted to re-register with different IP / hostname".to_owned())
+    }
+
+    /// Writes what must be written first: unknown frameworks, then the agent itself.
+    fn let_back_in(&mut self, turn: &mut Turn<'_>, back: Return) {
+        turn.push(Effect::Link(back.pid.clone()));
+        let met = crate::reign::unknown_frameworks(self, back.frameworks.iter());
+        let info = Box::new(back.description.info.clone());
+        let op = match self.registry.agents().get(&back.id) {
+            Some(record) if record.info == *info && met.is_empty() => {
+                return self.agent_returned(turn, back);
+            }
+            // Also when only frameworks are new: what follows must come after them.
+            Some(_) => Op::AgentUpdated { info },
+            None => Op::AgentReachable { info },
+        };
+        for info in met {
+            let info = Box::new(info);
+            self.propose(turn, &Op::FrameworkAdded { info }, Pending::Meet);
+        }
+        self.agents.returning.insert(back.id.clone());
+        self.propose(turn, &op, Pending::Return(Box::new(back)));
+    }
+
+    /// The agent may come back, durably so.
+    pub(crate) fn agent_returned(&mut self, turn: &mut Turn<'_>, back: Return) {
+        self.agents.returning.remove(&back.id);
+        turn.count(Counter::AgentReregistrations);
+        let id = back.id.clone();
+        let gone = back.gone;
+        if self.agents.registered.contains_key(&id) {
+            self.known_agent_returned(turn, back);
+        } else {
+            self.readmit(turn, back);
+        }
+        if gone {
+            self.disconnect_agent(turn, &id);
+        }
+    }
+
+    /// An agent that this master has not had registered, with everything that runs on it.
+    fn readmit(&mut self, turn: &mut Turn<'_>, back: Return) {
+        let id = back.id.clone();
+        self.agents.recovered.remove(&id);
+        if self.agents.recovered.is_empty() {
+            turn.cancel(Timer::RecoveredAgents);
+        }
+        let now = turn.now.wall_seconds();
+        self.add_agent(turn, &id, back.pid.clone(), back.description, Some(now));
+        self.adopt_executors(turn, &id, back.executors);
+        let reported = self.adopt_tasks(turn, &id, back.tasks, back.was_unreachable);
+        self.welcome_back(turn, &id, &reported);
+        self.nudge(turn);
+    }
+
+    /// An agent that is registered here: its link broke, its process restarted, or it only thinks so.
+    fn known_agent_returned(&mut self, turn: &mut Turn<'_>, back: Return) {
+        let id = back.id.clone();
+        let now = turn.now.wall_seconds();
+        let Some(agent) = self.agents.get_mut(&id) else {
+            return;
+        };
+        let old_pid = std::mem::replace(&mut agent.pid, back.pid.clone());
+        agent.info = back.description.info;
+        agent.version = back.description.version;
+        agent.capabilities = back.description.capabilities;
+        agent.resource_version = back.description.resource_version;
+        agent.total = back.description.total;
+        agent.reregistered_time = Some(now);
+        agent.connected = true;
+        agent.active = true;
+        agent.missed_pings = 0;
+        agent.ping_unanswered = false;
+        if old_pid != back.pid {
+            self.agents.by_pid.remove(&old_pid);
+            turn.push(Effect::Unlink(old_pid));
+        }
+        self.agents.by_pid.insert(back.pid, id.clone());
+        turn.cancel(Timer::AgentReregister(id.clone()));
+        self.rescind_agent_offers(turn, &id);
+        self.refresh(turn, &id);
+        self.agent_changed(turn, &id);
+        self.drop_vanished_executors(turn, &id, &back.executors);
+        self.adopt_executors(turn, &id, back.executors);
+        let reported = self.adopt_tasks(turn, &id, back.tasks, false);
+        self.welcome_back(turn, &id, &reported);
+        self.kill_again(turn, &id, &reported);
+        self.nudge(turn);
+    }
+
+    /// The allocator learns what an agent has now, and that it may be offered.
+    fn refresh(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
+        let Some(agent) = self.agents.get(id) else {
+            return;
+        };
+        let now = turn.now.mono_us;
+        let AgentProfile { total, site, .. } = profile(agent);
+        let told = self.allocator.update_agent_total(now, id, total);
+        let told = told.and_then(|()| self.allocator.update_agent_site(now, id, site));
+        assert!(told.is_ok(), "the allocator knows every registered agent");
+        self.allocator.activate_agent(now, id);
+    }
+
+    /// Enters an agent into the books and starts to ping it.
+    fn add_agent(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &AgentId,
+        pid: Upid,
+        description: Description,
+        reregistered_time: Option<f64>,
+    ) {
+        if let Some(other) = self.agents.by_pid.get(&pid).cloned() {
+            // Semantic 90: two agents at one address cannot be.
+            self.remove_agent(turn, &other);
+        }
+        let observer = self.agents.number_observer(id);
+        let agent = Agent {
+            id: id.clone(),
+            info: description.info,
+            pid: pid.clone(),
+            version: description.version,
+            capabilities: description.capabilities,
+            total: description.total,
+            resource_version: description.resource_version,
+            connected: true,
+            active: true,
+            leaving: None,
+            registered_time: turn.now.wall_seconds(),
+            reregistered_time,
+            observer,
+            ping_unanswered: false,
+            missed_pings: 0,
+            tasks: BTreeMap::new(),
+            executors: BTreeMap::new(),
+            offers: BTreeSet::new(),
+            killed: BTreeSet::new(),
+            expected: BTreeMap::new(),
+        };
+        self.allocator
+            .add_agent(turn.now.mono_us, id, profile(&agent), &[]);
+        turn.changed(Delta::Agent(Box::new(agent.view())));
+        self.agents.by_pid.insert(pid, id.clone());
+        self.agents.registered.insert(id.clone(), agent);
+        self.ping(turn, id);
+    }
+
+    /// Tells the read model how the agent is now.
+    pub(crate) fn agent_changed(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
+        if let Some(agent) = self.agents.get(id) {
+            turn.changed(Delta::Agent(Box::new(agent.view())));
+        }
+    }
+
+    /// `SlaveReregisteredMessage`, with questions about what the agent did not report, and where its
+    /// frameworks are now.
+    fn welcome_back(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &AgentId,
+        reported: &BTreeSet<(FrameworkId, TaskId)>,
+    ) {
+        let reconciliations = self.questions(turn, id, reported);
+        let Some(agent) = self.agents.get(id) else {
+            return;
+        };
+        let message = internal::SlaveReregisteredMessage {
+            slave_id: id.to_wire(),
+            reconciliations,
+            connection: Some(self.connection_terms()),
+        };
+        turn.send(&agent.pid, message);
+        for framework in agent.frameworks() {
+            if let Some(framework) = self.frameworks.get(&framework)
+                && framework.connection.is_some()
+            {
+                let message = internal::UpdateFrameworkMessage {
+                    framework_id: framework.id.to_wire(),
+                    pid: Some(framework.pid()),
+                    framework_info: Some(framework.info.clone()),
+                };
+                turn.send(&agent.pid, message);
+            }
+        }
+    }
+
+    /// `UpdateSlaveMessage`: the agent's own word on its resources after registration.
+    pub(crate) fn update_agent(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &Upid,
+        message: internal::UpdateSlaveMessage,
+    ) {
+        turn.count(Counter::Message("update_slave"));
+        let id = AgentId::from(&message.slave_id);
+        let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.pid == *from) else {
+            return turn.count(Counter::DroppedMessages);
+        };
+        agent.resource_version = message
+            .resource_version_uuid
+            .or(agent.resource_version.take());
+    }
+}
+
+/// How the allocator sees an agent.
+pub(crate) fn profile(agent: &Agent) -> AgentProfile {
+    let domain = agent
+        .info
+        .domain
+        .as_ref()
+        .and_then(|domain| domain.fault_domain.as_ref());
+    let attributes = agent.info.attributes.iter().map(|attribute| Attribute {
+        name: attribute.name.clone(),
+        text: attribute.text.as_ref().map(|text| text.value.clone()),
+    });
+    AgentProfile {
+        total: agent.total.clone(),
+        hierarchical_role: agent
+            .capabilities
+            .has(v1::agent_info::capability::Type::HierarchicalRole),
+        site: Site {
+            hostname: agent.info.hostname.clone(),
+            attributes: attributes.collect(),
+            region: domain.map(|domain| domain.region.name.clone()),
+            zone: domain.map(|domain| domain.zone.name.clone()),
+        },
+    }
+}
+
+/// What the agent says of itself, if it makes sense and the agent is young enough to talk to.
+///
+/// compat: agents before 1.0.0 are ignored without a word.
+fn describe(
+    slave: internal::SlaveInfo,
+    checkpointed: &[v1::Resource],
+    version: Option<String>,
+    capabilities: &[v1::agent_info::Capability],
+    resource_version: Option<v1::Uuid>,
+) -> Option<Description> {
+    let version = version?;
+    let major: u64 = version.split('.').next()?.parse().ok()?;
+    if major < 1 {
+        return None;
+    }
+    let mut resources = slave.resources;
+    reformat(&mut resources, ResourceFormat::PostRefinement).ok()?;
+    let total = Resources::from_wire(&resources).ok()?;
+    let checkpointed = Resources::from_wire(checkpointed).ok()?;
+    let total = with_checkpointed(total, &checkpointed)?;
+    Some(Description {
+        info: v1::AgentInfo {
+            hostname: slave.hostname,
+            port: slave.port,
+            resources,
+            attributes: slave.attributes,
+            id: slave.id,
+            checkpoint: slave.checkpoint,
+            domain: slave.domain,
+        },
+        total,
+        version,
+        capabilities: AgentCapabilities::from_wire(capabilities),
+        resource_version,
+    })
+}
+
+/// Replaces parts of what an agent was configured with by what operations made of them. `None` when
+/// they were made of something that is not there.
+fn with_checkpointed(mut total: Resources, checkpointed: &Resources) -> Option<Resources> {
+    for made in checkpointed {
+        let origin = made.clone().with_kind(|kind| {
+            kind.reservations
+                .retain(|level| level.kind == ReservationType::Static);
+            kind.shared = false;
+            kind.disk = kind.disk.take().and_then(|disk| {
+                let source = disk.source?;
+                Some(meseta_model::resources::Disk {
+                    source: Some(source),
+                    ..Default::default()
+                })
+            });
+        });
+        if !total.try_sub_assign(&Resources::from(origin)) {
+            return None;
+        }
+        total.add_resource(made.clone());
+    }
+    Some(total)
+}
