@@ -12,6 +12,8 @@
 //! Invariants: messages to one address leave in the order in which they were queued, at most once
 //! each; a linked peer's loss is reported exactly once; every queue has a bound (`limits`).
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
 mod calls;
 mod codec;
 mod error;
