@@ -191,6 +191,6 @@ fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
     }
-    let ns = units::parse_duration(text).map_err(|error| error.to_string())?;
-    Ok(Duration::from_nanos(u64::try_from(ns).map_err(|_| "must not be negative".to_owned())?))
+    let duration: units::Duration = text.parse().map_err(|error: units::BadDuration| error.to_string())?;
+    Ok(Duration::from_nanos(u64::try_from(duration.as_nanos()).map_err(|_| "must not be negative".to_owned())?))
 }

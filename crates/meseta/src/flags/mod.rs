@@ -181,8 +181,8 @@ impl Values {
     /// A duration; its form was checked by `parse`.
     #[must_use]
     pub fn duration(&self, name: &str) -> Option<Duration> {
-        let ns = units::parse_duration(self.text(name)?).ok()?;
-        Some(Duration::from_nanos(u64::try_from(ns).unwrap_or(0)))
+        let duration: units::Duration = self.text(name)?.parse().ok()?;
+        Some(Duration::from_nanos(u64::try_from(duration.as_nanos()).unwrap_or(0)))
     }
 
     /// A whole number; its form was checked by `parse`.
@@ -275,10 +275,10 @@ fn checked(row: &'static Flag, value: String) -> Result<String, BadFlag> {
     match row.kind {
         Kind::Bool if parse_bool(&value).is_none() => return Err(bad("expecting true or false".into())),
         Kind::Duration => {
-            units::parse_duration(&value).map_err(|error| bad(error.to_string()))?;
+            value.parse::<units::Duration>().map_err(|error| bad(error.to_string()))?;
         }
         Kind::Bytes => {
-            units::parse_bytes(&value).map_err(|error| bad(error.to_string()))?;
+            value.parse::<units::Bytes>().map_err(|error| bad(error.to_string()))?;
         }
         Kind::Count if value.parse::<u64>().is_err() => return Err(bad("expecting a whole number".into())),
         Kind::Number if !value.parse::<f64>().is_ok_and(f64::is_finite) => {

@@ -1,0 +1,13 @@
+//! The command line: what people type, and what they see.
+
+pub mod args;
+mod demo;
+mod framework;
+pub mod lists;
+mod output;
+mod placement;
+pub mod run;
+mod shortfall;
+mod table;
+pub mod task;
+pub mod up;

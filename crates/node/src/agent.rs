@@ -1,0 +1,347 @@
+//! A running agent: its core, driven; its disk, port, links and containers.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use meseta_agent::event::{Effect, Event, MetaEntry, Started};
+use meseta_agent::view::Delta;
+use meseta_agent::{Agent, Config as CoreConfig};
+use meseta_api::{AgentApi, AgentConfig, Server};
+use meseta_client::Links;
+use meseta_container::{Config as ContainerConfig, Containerizer};
+use meseta_model::container::ContainerReport;
+use meseta_model::edge::StreamId;
+use meseta_model::ids::ContainerId;
+use meseta_model::upid::Upid;
+use meseta_proto::actor::Message;
+use meseta_proto::mesos::internal;
+use meseta_runtime::{Clock, Disk, Driver, EntryContent, Files, Output, TreeLimits, read_tree};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::machine_resources;
+use crate::pump::{Finished, Perform, Pump};
+use crate::start::{EVENTS, StartError, listen, lock, seed, wait_for};
+
+/// How long [`RunningAgent::shut_down`] waits for executors to end by themselves.
+const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long what was sent last may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// What an agent is started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What the core is told; its `work_dir` is where everything is kept.
+    pub core: CoreConfig,
+    /// Where it listens; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Where others reach it, if that is elsewhere.
+    pub advertise: Option<SocketAddr>,
+    /// Its name for others.
+    pub hostname: String,
+    /// The master.
+    pub master: SocketAddr,
+    /// `--resources`; what it does not name is detected.
+    pub resources: Option<String>,
+    /// `--default_role`.
+    pub default_role: String,
+    /// `--attributes`.
+    pub attributes: String,
+    /// What the container room is told.
+    pub containers: ContainerConfig,
+    /// What `/flags` shows.
+    pub flags: BTreeMap<String, String>,
+}
+
+/// An agent at work. Dropping it ends the agent and leaves executors running.
+pub struct RunningAgent {
+    address: SocketAddr,
+    events: mpsc::Sender<Event>,
+    registered: watch::Receiver<bool>,
+    ended: watch::Receiver<Option<String>>,
+    task: JoinHandle<()>,
+}
+
+/// Starts an agent. It registers in the background.
+///
+/// # Errors
+/// [`StartError`] says what is wrong and with which flag or path.
+pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
+    let work_dir = PathBuf::from(&config.core.work_dir);
+    let lock = lock(&work_dir)?;
+    let other = |error: &dyn std::error::Error| StartError::Other(error.to_string());
+    config.core.validate().map_err(|error| other(&error))?;
+    let meta = work_dir.join("meta");
+    let entries = read_tree(&meta, &TreeLimits::default()).map_err(|error| other(&error))?;
+    let (listener, bound) = listen(config.listen).await?;
+    let own = advertised(config.advertise, bound);
+    let started = started(&config, own, entries)?;
+
+    let (events, received) = mpsc::channel(EVENTS);
+    let (finish, finished) = mpsc::channel::<Finished>(EVENTS);
+    let files = Files::open(&meta).map_err(StartError::path(&meta))?;
+    let done = move |completion: meseta_runtime::Completion| {
+        // The receiver is gone only when the agent has ended.
+        let _ = finish.blocking_send((completion.seq, completion.result));
+    };
+    let disk = Disk::start(files, done).map_err(|error| other(&error))?;
+    let containers = start_containers(&config, &events)?;
+    let (links, mut broken) = Links::new(own, tokio::runtime::Handle::current());
+    let forward = events.clone();
+    tokio::spawn(async move {
+        while let Some(report) = broken.recv().await {
+            tracing::info!(peer = %report.peer, reason = report.reason, "link broken");
+            let _ = forward.send(Event::LinkBroken { peer: report.peer }).await;
+        }
+    });
+    let api = AgentApi::new(AgentConfig { flags: config.flags.clone(), ..AgentConfig::new(own) }, events.clone());
+    let server = api.serve(listener).map_err(|error| other(&error))?;
+
+    // The channel has room: nothing was sent yet.
+    let _ = events.try_send(Event::Started(Box::new(started)));
+    let _ = events.try_send(Event::MasterDetected(Upid::new("master", config.master)));
+
+    let (registered_sender, registered) = watch::channel(false);
+    let (ended_sender, ended) = watch::channel(None);
+    let performer = Performer {
+        api,
+        links,
+        disk,
+        containers,
+        events: events.clone(),
+        work_dir,
+        registered: registered_sender,
+        exit: None,
+        _server: server,
+        _lock: lock,
+    };
+    let pump = Pump { driver: Driver::new(Agent::new(config.core), lane), clock: Clock::start(), events: received, finished, performer };
+    let task = tokio::spawn(async move {
+        let performer = pump.run().await;
+        let _ = tokio::time::timeout(LAST_WORDS, performer.links.flush()).await;
+        let _ = ended_sender.send(Some(performer.exit.unwrap_or_else(|| "stopped".to_owned())));
+    });
+    Ok(RunningAgent { address: bound, events, registered, ended, task })
+}
+
+/// What others are told: the flag, else where it listens (a wildcard address is told as loopback).
+pub(crate) fn advertised(advertise: Option<SocketAddr>, bound: SocketAddr) -> SocketAddr {
+    match advertise {
+        Some(address) if address.port() == 0 => SocketAddr::new(address.ip(), bound.port()),
+        Some(address) => address,
+        None if bound.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], bound.port())),
+        None => bound,
+    }
+}
+
+fn started(config: &Config, own: SocketAddr, entries: Vec<meseta_runtime::Entry>) -> Result<Started, StartError> {
+    let boot_id = Path::new("/proc/sys/kernel/random/boot_id");
+    let boot_id = std::fs::read_to_string(boot_id).map_err(StartError::path(boot_id))?;
+    let meta = entries.into_iter().map(|entry| match entry.content {
+        EntryContent::File(bytes) => MetaEntry::File { path: entry.path, bytes },
+        EntryContent::Symlink(target) => MetaEntry::Symlink { path: entry.path, target },
+    });
+    let info = machine_resources::agent_info(config, own)?;
+    Ok(Started {
+        seed: seed()?,
+        boot_id: boot_id.trim().to_owned(),
+        pid: Upid::new("slave(1)", own),
+        info,
+        meta: meta.collect(),
+    })
+}
+
+fn start_containers(config: &Config, events: &mpsc::Sender<Event>) -> Result<Containerizer, StartError> {
+    let dir = config.containers.runtime_dir.clone();
+    std::fs::create_dir_all(&dir).map_err(StartError::path(&dir))?;
+    let events = events.clone();
+    let report = move |report: ContainerReport| {
+        // Called on the room's own thread; the receiver is gone only when the agent has ended.
+        let _ = events.blocking_send(Event::Container(report));
+    };
+    Containerizer::start(config.containers.clone(), report).map_err(StartError::path(&dir))
+}
+
+impl RunningAgent {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the agent is registered with its master.
+    ///
+    /// # Errors
+    /// It ended first.
+    pub async fn registered(&self) -> Result<(), StartError> {
+        if wait_for(self.registered.clone(), |registered| *registered).await.is_some() {
+            return Ok(());
+        }
+        let reason = wait_for(self.ended.clone(), Option::is_some).await.flatten();
+        Err(StartError::Other(format!("the agent ended: {}", reason.unwrap_or_default())))
+    }
+
+    /// Waits until the agent has ended by itself, and says why.
+    pub async fn ended(&self) -> String {
+        wait_for(self.ended.clone(), Option::is_some).await.flatten().unwrap_or_else(|| "it failed".to_owned())
+    }
+
+    /// Ends the agent and leaves executors running; a new agent on the same work directory takes
+    /// them up again.
+    pub async fn stop(self) {
+        self.task.abort();
+        // Aborted is what was asked for.
+        let _ = self.task.await;
+    }
+
+    /// Ends every executor, then the agent, as a master's Shutdown message does.
+    pub async fn shut_down(self) {
+        let own = Upid::new("slave(1)", self.address);
+        let message = Message::Shutdown(internal::ShutdownMessage { message: Some("shutting down".to_owned()) });
+        let event = Event::MessageReceived { from: own.clone(), to: own.name, epoch: None, message };
+        // It may have ended already.
+        let _ = self.events.send(event).await;
+        if tokio::time::timeout(SHUT_DOWN_PATIENCE, self.ended()).await.is_err() {
+            tracing::warn!("executors did not end in time");
+        }
+        self.stop().await;
+    }
+}
+
+/// What must keep its order: all that goes to one peer, one stream, one container.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    Peer(SocketAddr),
+    Stream(StreamId),
+    Container(ContainerId),
+}
+
+fn lane(effect: &Effect) -> Option<Lane> {
+    match effect {
+        Effect::Link(peer) | Effect::Unlink(peer) => Some(Lane::Peer(peer.address)),
+        Effect::Send { to, .. } => Some(Lane::Peer(to.address)),
+        Effect::SendEvent { stream, .. } | Effect::CloseStream(stream) => Some(Lane::Stream(stream.clone())),
+        Effect::LaunchContainer(spec) => Some(Lane::Container(spec.container_id.clone())),
+        Effect::ReleaseContainer(id) | Effect::DestroyContainer(id) => Some(Lane::Container(id.clone())),
+        Effect::UpdateContainer { container_id, .. } => Some(Lane::Container(container_id.clone())),
+        _ => None,
+    }
+}
+
+/// Does what the core asks for.
+struct Performer {
+    api: AgentApi,
+    links: Links,
+    disk: Disk,
+    containers: Containerizer,
+    events: mpsc::Sender<Event>,
+    work_dir: PathBuf,
+    registered: watch::Sender<bool>,
+    exit: Option<String>,
+    _server: Server,
+    _lock: File,
+}
+
+impl Perform<Agent> for Performer {
+    fn perform(&mut self, output: Output<Agent>) {
+        match output {
+            Output::Persist { seq, writes } => {
+                if let Err(stopped) = self.disk.persist(seq, writes) {
+                    self.exit.get_or_insert(stopped.to_string());
+                }
+            }
+            // An agent proposes nothing.
+            Output::Propose { .. } => {}
+            Output::Effect(effect) => self.effect(effect),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.exit.is_some()
+    }
+}
+
+impl Performer {
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Link(peer) => self.links.link(&peer),
+            Effect::Unlink(peer) => self.links.unlink(&peer),
+            Effect::Send { to, message } => self.links.send("slave(1)", &to, &message, None),
+            Effect::SendEvent { stream, event } => self.api.send_event(&stream, &event),
+            Effect::CloseStream(stream) => self.api.close_stream(&stream),
+            Effect::Reply { request, outcome } => self.api.reply(request, outcome),
+            Effect::Changed(delta) => self.changed(&delta),
+            Effect::Count { counter, by } => self.api.count(counter, by),
+            Effect::RemoveDirectory { path } => self.remove(path),
+            Effect::MeasureDisk => self.measure(),
+            Effect::Exit { reason } => {
+                tracing::error!(reason, "the agent ends");
+                self.exit.get_or_insert(reason);
+            }
+            other => self.container(other),
+        }
+    }
+
+    fn changed(&self, delta: &Delta) {
+        if let Delta::Agent(view) = delta {
+            self.registered.send_replace(view.registered);
+        }
+        self.api.apply(delta);
+    }
+
+    fn container(&self, effect: Effect) {
+        let result = match effect {
+            Effect::LaunchContainer(spec) => {
+                let container_id = spec.container_id.clone();
+                let launched = self.containers.launch(*spec);
+                if let Err(refusal) = launched {
+                    let message = format!("Failed to launch container: {refusal}");
+                    self.later(Event::Container(ContainerReport::LaunchFailed { container_id, message }));
+                }
+                Ok(())
+            }
+            Effect::ReleaseContainer(id) => self.containers.release(id),
+            Effect::DestroyContainer(id) => self.containers.destroy(id),
+            Effect::UpdateContainer { container_id, limits } => self.containers.update(container_id, limits),
+            Effect::RecoverContainers(containers) => self.containers.recover(containers),
+            _ => Ok(()),
+        };
+        if let Err(refusal) = result {
+            tracing::error!(%refusal, "a container was not told");
+        }
+    }
+
+    /// Hands an event to the core behind those that wait; never from within the loop itself.
+    fn later(&self, event: Event) {
+        let events = self.events.clone();
+        tokio::spawn(async move { events.send(event).await });
+    }
+
+    fn remove(&self, path: String) {
+        if !Path::new(&path).starts_with(&self.work_dir) {
+            tracing::error!(path, "not removed: it is outside of the work directory");
+            return;
+        }
+        tokio::task::spawn_blocking(move || match std::fs::remove_dir_all(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(path, %error, "cannot remove a directory"),
+        });
+    }
+
+    fn measure(&self) {
+        let (work_dir, events) = (self.work_dir.clone(), self.events.clone());
+        tokio::task::spawn_blocking(move || match rustix::fs::statvfs(&work_dir) {
+            Ok(disk) if disk.f_blocks > 0 => {
+                let used = 1.0 - disk.f_bavail as f64 / disk.f_blocks as f64;
+                let _ = events.blocking_send(Event::DiskMeasured { used: used.clamp(0.0, 1.0) });
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "cannot measure the disk"),
+        });
+    }
+}

@@ -1,0 +1,232 @@
+//! A running master: its core, driven; its registry, port and links.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use meseta_api::{Leadership, MasterApi, MasterConfig, Server};
+use meseta_client::Links;
+use meseta_consensus::{Coordinator, Event as Agreed, Events as Agreements, memory, raft};
+use meseta_master::event::{Effect, Event};
+use meseta_master::view::Delta;
+use meseta_master::{Config as CoreConfig, Master};
+use meseta_model::step::Seq;
+use meseta_runtime::{Clock, Driver, Output};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::agent::advertised;
+use crate::pump::{Perform, Pump};
+use crate::start::{EVENTS, StartError, listen, lock, seed, wait_for};
+
+/// How long what was sent last may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// What a master is started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What the core is told. Its `address` is where to listen; port 0 takes any free one.
+    pub core: CoreConfig,
+    /// Where the registry is kept.
+    pub registry: Registry,
+    /// What `/flags` shows.
+    pub flags: BTreeMap<String, String>,
+}
+
+/// Where the registry is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registry {
+    /// Below this directory.
+    Durable(PathBuf),
+    /// Nowhere: the master forgets it when it ends.
+    InMemory,
+}
+
+/// A master at work. Dropping it ends the master.
+pub struct RunningMaster {
+    address: SocketAddr,
+    ended: watch::Receiver<Option<String>>,
+    task: JoinHandle<()>,
+}
+
+/// Starts a master and campaigns for the lead.
+///
+/// # Errors
+/// [`StartError`] says what is wrong and with which flag or path.
+pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
+    let other = |error: &dyn std::error::Error| StartError::Other(error.to_string());
+    let (listener, bound) = listen(config.core.address).await?;
+    let own = advertised(config.core.advertise, bound);
+    config.core.address = bound;
+    config.core.advertise = Some(own);
+    config.core.validate().map_err(|error| other(&error))?;
+    let (coordinator, agreements, lock) = open_registry(&config.registry)?;
+
+    let (events, received) = mpsc::channel(EVENTS);
+    let (links, mut broken) = Links::new(own, tokio::runtime::Handle::current());
+    let forward = events.clone();
+    tokio::spawn(async move {
+        while let Some(report) = broken.recv().await {
+            tracing::info!(peer = %report.peer, reason = report.reason, "link broken");
+            let _ = forward.send(Event::LinkBroken { peer: report.peer }).await;
+        }
+    });
+    let api = MasterApi::new(
+        MasterConfig { hostname: config.core.hostname.clone(), flags: config.flags, ..MasterConfig::new(own) },
+        events.clone(),
+    );
+    let server = api.serve(listener).map_err(|error| other(&error))?;
+    api.set_leadership(Leadership::Recovering);
+    tokio::spawn(forward_agreements(agreements, events.clone(), seed()?));
+    coordinator.campaign().map_err(|error| other(&error))?;
+
+    let (_, finished) = mpsc::channel(1);
+    let (ended_sender, ended) = watch::channel(None);
+    let performer = Performer { api, links, coordinator, events, epoch: None, exit: None, _server: server, _lock: lock };
+    let pump = Pump { driver: Driver::new(Master::new(config.core), |_: &Effect| None::<()>), clock: Clock::start(), events: received, finished, performer };
+    let task = tokio::spawn(async move {
+        let performer = pump.run().await;
+        let _ = tokio::time::timeout(LAST_WORDS, performer.links.flush()).await;
+        performer.coordinator.close();
+        let _ = ended_sender.send(Some(performer.exit.unwrap_or_else(|| "stopped".to_owned())));
+    });
+    Ok(RunningMaster { address: bound, ended, task })
+}
+
+type Opened = (Box<dyn Coordinator>, Agreements, Option<File>);
+
+fn open_registry(registry: &Registry) -> Result<Opened, StartError> {
+    match registry {
+        Registry::Durable(work_dir) => {
+            let lock = lock(work_dir)?;
+            let config = raft::Config::new(work_dir.join("registry"));
+            let (coordinator, events) = raft::open(&config).map_err(|error| StartError::Other(error.to_string()))?;
+            Ok((coordinator, events, Some(lock)))
+        }
+        Registry::InMemory => {
+            let (coordinator, events) = memory::Memory::new(1, meseta_consensus::limits::LOG_BYTES).open(1);
+            Ok((coordinator, events, None))
+        }
+    }
+}
+
+/// Turns what is agreed on into the core's events, in order.
+async fn forward_agreements(mut agreements: Agreements, events: mpsc::Sender<Event>, mut seed: u64) {
+    while let Some(agreed) = agreements.recv().await {
+        let event = match agreed {
+            Agreed::Led { epoch, snapshot, ops } => {
+                seed = seed.wrapping_add(epoch);
+                Event::Led { epoch, seed, snapshot, ops }
+            }
+            Agreed::Lost { reason } => {
+                tracing::error!(reason, "the lead is lost");
+                Event::LeadLost
+            }
+            Agreed::Committed { seq, index, op } => Event::Committed { seq: Seq(seq), index, op },
+            Agreed::Refused { seq, reason } => Event::Refused { seq: Seq(seq), reason: reason.to_string() },
+            Agreed::Unknown { seq } => Event::Unknown { seq: Seq(seq) },
+            Agreed::Snapshotted { index } => {
+                tracing::info!(index, "registry snapshot taken");
+                continue;
+            }
+            Agreed::SnapshotRefused { index, reason } => {
+                tracing::warn!(index, %reason, "registry snapshot refused");
+                continue;
+            }
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl RunningMaster {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the master has ended by itself, and says why.
+    pub async fn ended(&self) -> String {
+        wait_for(self.ended.clone(), Option::is_some).await.flatten().unwrap_or_else(|| "it failed".to_owned())
+    }
+
+    /// Ends the master. Agents and tasks go on.
+    pub async fn stop(self) {
+        self.task.abort();
+        // Aborted is what was asked for.
+        let _ = self.task.await;
+    }
+}
+
+/// Does what the core asks for.
+struct Performer {
+    api: MasterApi,
+    links: Links,
+    coordinator: Box<dyn Coordinator>,
+    events: mpsc::Sender<Event>,
+    epoch: Option<u64>,
+    exit: Option<String>,
+    _server: Server,
+    _lock: Option<File>,
+}
+
+impl Perform<Master> for Performer {
+    fn perform(&mut self, output: Output<Master>) {
+        match output {
+            Output::Propose { seq, op } => {
+                if let Err(refusal) = self.coordinator.propose(seq.0, op) {
+                    self.later(Event::Refused { seq, reason: refusal.to_string() });
+                }
+            }
+            // A master has no disk of its own.
+            Output::Persist { .. } => {}
+            Output::Effect(effect) => self.effect(effect),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.exit.is_some()
+    }
+}
+
+impl Performer {
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Link(peer) => self.links.link(&peer),
+            Effect::Unlink(peer) => self.links.unlink(&peer),
+            Effect::Send { from, to, message } => self.links.send(&from, &to, &message, self.epoch),
+            Effect::SendEvent { stream, event } => self.api.send_event(&stream, &event),
+            Effect::CloseStream(stream) => self.api.close_stream(&stream),
+            Effect::Reply { request, outcome } => self.api.reply(request, outcome),
+            Effect::Changed(delta) => self.changed(&delta),
+            Effect::Count { counter, by } => self.api.count(counter, by),
+            Effect::SnapshotRegistry { index, bytes } => {
+                if let Err(refusal) = self.coordinator.snapshot(index, bytes) {
+                    tracing::warn!(index, %refusal, "registry snapshot refused");
+                }
+            }
+            Effect::Exit { reason } => {
+                tracing::error!(reason, "the master ends");
+                self.exit.get_or_insert(reason);
+            }
+        }
+    }
+
+    fn changed(&mut self, delta: &Delta) {
+        self.api.apply(delta);
+        if let Delta::Elected(view) = delta {
+            self.epoch = Some(view.epoch);
+            self.api.set_leadership(Leadership::Leading);
+        }
+    }
+
+    /// Hands an event to the core behind those that wait; never from within the loop itself.
+    fn later(&self, event: Event) {
+        let events = self.events.clone();
+        tokio::spawn(async move { events.send(event).await });
+    }
+}

@@ -1,0 +1,72 @@
+//! What starting a master and an agent have in common.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Events of one core that wait. While this many do, actor messages wait in their connections and
+/// requests are refused with 503.
+pub const EVENTS: usize = 8192;
+
+/// Why a master or agent did not start. Each is a sentence for people.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {error}; name another port with --port")]
+    Listen { address: SocketAddr, error: std::io::Error },
+    #[error("{path}: {error}")]
+    Path { path: PathBuf, error: std::io::Error },
+    #[error("{path} is in use by another process")]
+    InUse { path: PathBuf },
+    #[error("{flag}={value}: {why}")]
+    Flag { flag: &'static str, value: String, why: String },
+    #[error("{0}")]
+    Other(String),
+}
+
+impl StartError {
+    pub(crate) fn path(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |error| Self::Path { path: path.to_owned(), error }
+    }
+}
+
+/// Listens there.
+pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let fail = |error| StartError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let bound = listener.local_addr().map_err(fail)?;
+    Ok((listener, bound))
+}
+
+/// 64 bits from the kernel, to seed what a core draws.
+pub(crate) fn seed() -> Result<u64, StartError> {
+    let mut bytes = [0_u8; 8];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let rest = bytes.get_mut(filled..).unwrap_or_default();
+        let got = rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty());
+        filled += got.map_err(|error| StartError::Other(format!("no randomness: {error}")))?;
+    }
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Makes sure that no other process works in `dir`; the lock holds while the file is open, and goes
+/// with the process however it ends.
+pub(crate) fn lock(dir: &Path) -> Result<File, StartError> {
+    std::fs::create_dir_all(dir).map_err(StartError::path(dir))?;
+    let path = dir.join(".meseta.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(StartError::path(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse { path: dir.to_owned() }),
+        Err(std::fs::TryLockError::Error(error)) => Err(StartError::Path { path, error }),
+    }
+}
+
+/// Waits until the value is as wished, or its sender is gone.
+pub(crate) async fn wait_for<T: Clone>(mut receiver: watch::Receiver<T>, wished: impl FnMut(&T) -> bool) -> Option<T> {
+    receiver.wait_for(wished).await.ok().map(|value| value.clone())
+}
