@@ -84,7 +84,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self {
             waiting: Mutex::default(),

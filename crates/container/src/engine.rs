@@ -27,6 +27,8 @@ use crate::sys;
 mod end;
 mod launch;
 mod recovery;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 /// Commands done in one turn, so that ends are not kept waiting by a burst of launches.

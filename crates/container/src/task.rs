@@ -120,6 +120,7 @@ pub fn spawn_task(spec: &TaskSpec) -> Result<TaskProcess, TaskFault> {
         command.current_dir(directory);
     }
     let before_exec = move || {
+        sys::reset_signals();
         setsid()?;
         for &(resource, limit) in &limits {
             setrlimit(resource, limit)?;

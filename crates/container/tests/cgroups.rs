@@ -270,3 +270,47 @@ fn a_burst_of_launches_with_groups() {
     }
     println!("100 containers with cgroups in {:?}", start.elapsed());
 }
+
+#[test]
+fn version_2_keeps_processes_in_a_leaf_and_kills_by_file() {
+    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+    let mount = mounts
+        .into_iter()
+        .find(|mount| mount.join("cgroup.controllers").exists());
+    let (true, Some(mount)) = (is_root(), mount) else {
+        return println!("needs root and cgroup version 2");
+    };
+    let root = mount.join(format!("meseta-test-v2-{}", std::process::id()));
+    let mut world = World::new(Who::Me);
+    let name = root.file_name().unwrap().to_str().unwrap();
+    world.version_2 = Some(format!("v2:{}:{name}", mount.display()));
+    let mut agent = world.agent();
+    let line = "ulimit -x unlimited; setsid -f sleep 1000; cat /proc/self/cgroup; touch there; \
+                exec sleep 1000";
+    let pid = agent.launch_and_release(&world.shell("a", line));
+    let mut nested = world.shell("n", "touch there; exec sleep 1000");
+    nested["id"] = json!(["a", "n"]);
+    agent.launch_and_release(&nested);
+    await_that("the start", || world.sandbox("a").join("there").exists());
+    await_that("the nested start", || {
+        world.sandbox("n").join("there").exists()
+    });
+    let membership = world.read("a", "stdout");
+    assert!(
+        membership.contains(&format!("0::/{name}/a/leaf\n")),
+        "{membership}"
+    );
+    let members = |path: &str| {
+        let text = fs::read_to_string(root.join(path).join("cgroup.procs")).unwrap();
+        text.lines().count()
+    };
+    assert_eq!((members("a/leaf"), members("a/mesos/n/leaf")), (2, 1));
+
+    // No tag, no supervisor: the group alone tells what is to be killed.
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    assert_eq!(agent.ended(&["a", "n"])["status"], json!(9));
+    assert_eq!(agent.ended(&["a"])["status"], json!(null));
+    assert!(!root.join("a").exists());
+    drop(agent);
+    fs::remove_dir(&root).unwrap();
+}

@@ -389,3 +389,35 @@ fn a_burst_of_launches_runs_and_ends() {
         println!("{:?}: {BURST} containers in {seconds:.3} s", world.who);
     });
 }
+
+#[test]
+fn a_container_that_keeps_stopping_its_supervisor_is_destroyed_all_the_same() {
+    let world = World::new(if is_root() { Who::Nobody } else { Who::Me });
+    let mut agent = world.agent();
+    let line = "trap '' TERM; setsid sh -c 'while kill -STOP '$PPID'; do :; done' & \
+                while kill -STOP $PPID; do :; done";
+    let pid = agent.launch_and_release(&world.shell("a", line));
+    await_that("the supervisor's stop", || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.contains("State:\tT")
+    });
+    agent.say(&json!({ "destroy": ["a"] }));
+    let ended = agent.ended(&["a"]);
+    // Either the supervisor got its turn, or it was killed after its time.
+    assert!(
+        ended["status"] == json!(9) || ended["status"] == json!(null),
+        "{ended}"
+    );
+    assert_eq!(world.processes(&["a"]), NONE);
+}
+
+#[test]
+fn a_long_reason_is_cut() {
+    let world = World::new(Who::Me);
+    let mut agent = world.agent();
+    let mut spec = world.shell("a", "");
+    spec["shell"] = json!(null);
+    spec["argv"] = json!([format!("/{}", "x".repeat(10_000))]);
+    agent.launch_and_release(&spec);
+    assert_eq!(agent.failed(&["a"]).len(), 4096);
+}

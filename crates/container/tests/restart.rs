@@ -5,7 +5,7 @@
 mod room;
 
 use room::{NONE, as_everybody, await_that, is_gone};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
 fn named(world: &room::World, name: &str, pid: i32) -> Value {
@@ -187,8 +187,6 @@ fn an_executor_of_a_mesos_agent_is_taken_over() {
         }
         executor.wait().unwrap();
         // Whatever is left of its session is ours to clean up: the shell's first sleep.
-        let _ = std::process::Command::new("pkill")
-            .args(["-9", "-s", &pid.to_string()])
-            .status();
+        let _ = kill_process_group(Pid::from_raw(pid).unwrap(), Signal::KILL);
     });
 }

@@ -225,7 +225,7 @@ impl Engine {
         gone
     }
 
-    fn finish(&mut self, id: &ContainerId) {
+    pub(super) fn finish(&mut self, id: &ContainerId) {
         self.set_deadline(id, None);
         let Some(container) = self.containers.remove(id) else {
             return;

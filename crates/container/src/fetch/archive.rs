@@ -200,6 +200,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_archive_holds_a_million_entries_at_most() {
+        assert_eq!(count(ARCHIVE_ENTRIES - 1), Ok(()));
+        let reason = "it holds more than 1000000 entries".to_owned();
+        assert_eq!(count(ARCHIVE_ENTRIES), Err(reason));
+    }
+
+    #[test]
     fn names_decide_the_packing() {
         for (name, expected) in [
             ("a.tar", Some(Packing::Tar)),

@@ -180,6 +180,32 @@ mod tests {
     }
 
     #[test]
+    fn fewer_bytes_than_seconds_in_a_window_are_a_stall() {
+        let window = Duration::from_secs(60);
+        let minute_ago = Instant::now().checked_sub(window).unwrap();
+        let read = |bytes: &[u8], since| {
+            let mut stream = Stall {
+                inner: bytes,
+                window: Some(window),
+                since,
+                bytes: 0,
+            };
+            stream.read(&mut [0; 100]).map_err(|error| error.kind())
+        };
+        assert_eq!(
+            read(&[0; 59], minute_ago),
+            Err(std::io::ErrorKind::TimedOut)
+        );
+        assert_eq!(read(&[0; 60], minute_ago), Ok(60));
+        assert_eq!(
+            read(&[0; 1], Instant::now()),
+            Ok(1),
+            "the window is not over"
+        );
+        assert_eq!(read(&[], minute_ago), Ok(0), "the end is no stall");
+    }
+
+    #[test]
     fn the_scheme_chooses_the_proxy_and_no_proxy_overrules() {
         let both = [
             ("http_proxy", "http://p1:3128"),

@@ -142,4 +142,16 @@ mod tests {
             assert!(output_file(name).is_err(), "{name:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_text_a_name_stays_inside_the_sandbox(text in "[a-z./:\\\\'?%]{0,40}|\\PC{0,40}") {
+            let _ = Source::parse(&text);
+            for name in [basename(&text), output_file(&text)].into_iter().flatten() {
+                let normal = |part| matches!(part, Component::Normal(_));
+                proptest::prop_assert!(name.components().all(normal));
+                proptest::prop_assert!(name.file_name().is_some());
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The roles of the room, and an agent to drive it, as processes for the tests.
 //!
-//! `agent DIR [CGROUPS_ROOT]` takes one JSON object a line on standard input and prints one a line
+//! `agent DIR [ROOT | v2:MOUNT:ROOT]` (cgroups) takes one JSON object a line on standard input and prints one a line
 //! for each report. It ends like an agent that crashes: by `kill -9`, or when its input ends.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test program: it may panic
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
+use meseta_container::cgroup::{Cgroups, Hierarchy};
 use meseta_container::{
     Config, Containerizer, Isolation, IsolationFlags, TaskSpec, fetch_main, launch_main, spawn_task,
 };
@@ -47,7 +48,23 @@ fn executor() -> i32 {
 
 fn agent(arguments: &[String]) -> i32 {
     let mut config = Config::new(PathBuf::from(&arguments[0]));
-    if let Some(root) = arguments.get(1) {
+    if let Some(root) = arguments.get(1).and_then(|root| root.strip_prefix("v2:")) {
+        // Without controllers: the only ones of a host whose controllers are bound to version 1.
+        let (mount, root) = root.split_once(':').unwrap();
+        let hierarchy = Hierarchy::V2 {
+            mount: PathBuf::from(mount),
+            cpu: false,
+            memory: false,
+        };
+        let root = root.to_owned();
+        config.isolation = Isolation {
+            cgroups: Some(Cgroups {
+                hierarchy,
+                root,
+                enable_cfs: false,
+            }),
+        };
+    } else if let Some(root) = arguments.get(1) {
         config.isolation = Isolation::select(&IsolationFlags {
             isolation: "cgroups/cpu,cgroups/mem".to_owned(),
             cgroups_root: root.clone(),

@@ -53,6 +53,8 @@ pub struct World {
     pub who: Who,
     pub dir: TempDir,
     pub cgroups_root: Option<String>,
+    /// `v2:MOUNT:ROOT`.
+    pub version_2: Option<String>,
 }
 
 impl World {
@@ -75,6 +77,7 @@ impl World {
             who,
             dir,
             cgroups_root: None,
+            version_2: None,
         }
     }
 
@@ -110,7 +113,8 @@ impl World {
         command
             .arg("agent")
             .arg(self.runtime())
-            .args(&self.cgroups_root);
+            .args(&self.cgroups_root)
+            .args(&self.version_2);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -172,6 +176,13 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            // What is left is not the point then, but empty groups should not stay.
+            for subsystem in ["cpu", "cpuacct", "memory", "freezer"] {
+                if let Some(root) = &self.cgroups_root {
+                    let group = Path::new("/sys/fs/cgroup").join(subsystem).join(root);
+                    let _ = fs::remove_dir(group);
+                }
+            }
             return;
         }
         // Supervisors name their record in nothing but their plan; tagged are all others.
