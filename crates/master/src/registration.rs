@@ -8,6 +8,7 @@ use meseta_model::ids::{AgentId, FrameworkId, TaskId};
 use meseta_model::resources::{ReservationType, ResourceFormat, Resources, reformat};
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::{internal, v1};
+use meseta_proto::slave_info::shown_by_master;
 
 use crate::agents::Agent;
 use crate::event::{Effect, Timer};
@@ -423,7 +424,7 @@ pub(crate) fn profile(agent: &Agent) -> AgentProfile {
 ///
 /// compat: agents before 1.0.0 are ignored without a word.
 fn describe(
-    slave: internal::SlaveInfo,
+    mut slave: internal::SlaveInfo,
     checkpointed: &[v1::Resource],
     version: Option<String>,
     capabilities: &[v1::agent_info::Capability],
@@ -434,21 +435,12 @@ fn describe(
     if major < 1 {
         return None;
     }
-    let mut resources = slave.resources;
-    reformat(&mut resources, ResourceFormat::PostRefinement).ok()?;
-    let total = Resources::from_wire(&resources).ok()?;
+    reformat(&mut slave.resources, ResourceFormat::PostRefinement).ok()?;
+    let total = Resources::from_wire(&slave.resources).ok()?;
     let checkpointed = Resources::from_wire(checkpointed).ok()?;
     let total = with_checkpointed(total, &checkpointed)?;
     Some(Description {
-        info: v1::AgentInfo {
-            hostname: slave.hostname,
-            port: slave.port,
-            resources,
-            attributes: slave.attributes,
-            id: slave.id,
-            checkpoint: slave.checkpoint,
-            domain: slave.domain,
-        },
+        info: shown_by_master(slave),
         total,
         version,
         capabilities: AgentCapabilities::from_wire(capabilities),

@@ -118,7 +118,6 @@ impl Reign {
         };
         let framework = FrameworkId::from(&update.framework_id);
         let task = TaskId::from(&update.status.task_id);
-        let heard = self.forward(turn, &framework, update.clone(), Some(from));
         let on_agent = self
             .frameworks
             .get(&framework)
@@ -129,6 +128,7 @@ impl Reign {
         } else {
             self.answer_arrived(turn, &agent, &framework, &task, &update);
         }
+        let heard = self.forward(turn, &framework, update, Some(from));
         turn.count(if heard && on_agent {
             Counter::ValidStatusUpdates
         } else {
