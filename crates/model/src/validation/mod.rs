@@ -34,3 +34,6 @@ pub use operation::{
 pub use resources::{InvalidDisk, InvalidMix, InvalidResourceList, resources};
 pub use task::{InvalidTask, Known, TaskContext, task};
 pub use task_group::{InvalidGroupTask, InvalidTaskGroup, task_group};
+
+#[cfg(test)]
+mod tests;
