@@ -1,13 +1,9 @@
 //! Bounds that several rooms share, and what happens there. Each room has its own besides.
 
-use crate::units::Bytes;
+pub use meseta_proto::limits::MAX_MESSAGE_BYTES as MESSAGE_BYTES;
 
 pub use crate::ids::CONTAINER_DEPTH_LIMIT as CONTAINER_DEPTH;
 pub use crate::resources::{RESERVATION_DEPTH_LIMIT as RESERVATION_DEPTH, SCALAR_LIMIT};
-
-/// The largest message, in either direction: what an original peer's protobuf library agrees to
-/// read. A larger one is refused where it enters and never built where it leaves.
-pub const MESSAGE: Bytes = Bytes::from_megabytes(64);
 
 /// Bytes of an id that a framework chooses: such ids become names of directories, and this is the
 /// longest name a Linux file system takes (`NAME_MAX`). A longer one is refused.

@@ -2,7 +2,7 @@
 
 use meseta_proto::mesos::v1;
 use v1::offer::Operation;
-use v1::offer::operation::{GrowVolume, ShrinkVolume, Type};
+use v1::offer::operation::{GrowVolume, Reserve, ShrinkVolume, Type, Unreserve};
 
 use super::{Disk, InvalidResource, InvalidResources, Resource, Resources, Scalar, Value};
 
@@ -147,76 +147,23 @@ impl Resource {
 /// Operations that do not convert resources here (LAUNCH, LAUNCH_GROUP, CREATE_DISK, DESTROY_DISK),
 /// and resources that they cannot be done to.
 pub fn conversions(operation: &Operation) -> Result<Vec<Conversion>, CannotConvert> {
+    const ABSENT: CannotConvert = CannotConvert::NotSupported;
     match operation.r#type() {
-        Type::Reserve => {
-            let reserve = operation
-                .reserve
-                .as_ref()
-                .ok_or(CannotConvert::NotSupported)?;
-            let converted = Resources::from_wire(&reserve.resources)?;
-            let consumed = if reserve.source.is_empty() {
-                must(
-                    &converted,
-                    |r| !r.is_unreserved(),
-                    CannotConvert::NotReserved,
-                )?;
-                converted.pop_reservation()
-            } else {
-                Resources::from_wire(&reserve.source)?
-            };
-            Ok(vec![Conversion::new(consumed, converted)])
-        }
-        Type::Unreserve => {
-            let unreserve = operation
-                .unreserve
-                .as_ref()
-                .ok_or(CannotConvert::NotSupported)?;
-            let reserved = Resources::from_wire(&unreserve.resources)?;
-            must(
-                &reserved,
-                |r| !r.is_unreserved(),
-                CannotConvert::NotReserved,
-            )?;
-            let pop = |resource: &Resource| {
-                let one = Resources::from(resource.clone());
-                let popped = one.pop_reservation();
-                Conversion::new(one, popped)
-            };
-            Ok(reserved.iter().map(pop).collect())
-        }
+        Type::Reserve => reserved(operation.reserve.as_ref().ok_or(ABSENT)?),
+        Type::Unreserve => unreserved(operation.unreserve.as_ref().ok_or(ABSENT)?),
         Type::Create => {
-            let create = operation
-                .create
-                .as_ref()
-                .ok_or(CannotConvert::NotSupported)?;
-            let volumes = volumes(&create.volumes)?;
-            Ok(volumes
-                .into_iter()
-                .map(|v| Conversion::new(v.without_volume(), v))
-                .collect())
+            let volumes = volumes(&operation.create.as_ref().ok_or(ABSENT)?.volumes)?;
+            let created = |volume: Resource| Conversion::new(volume.without_volume(), volume);
+            Ok(volumes.into_iter().map(created).collect())
         }
         Type::Destroy => {
-            let destroy = operation
-                .destroy
-                .as_ref()
-                .ok_or(CannotConvert::NotSupported)?;
-            let volumes = volumes(&destroy.volumes)?;
+            let volumes = volumes(&operation.destroy.as_ref().ok_or(ABSENT)?.volumes)?;
             Ok(volumes.into_iter().map(destroyed).collect())
         }
-        Type::GrowVolume => {
-            let grow = operation
-                .grow_volume
-                .as_ref()
-                .ok_or(CannotConvert::NotSupported)?;
-            Ok(vec![grown(grow)?])
-        }
-        Type::ShrinkVolume => {
-            let shrink = operation
-                .shrink_volume
-                .as_ref()
-                .ok_or(CannotConvert::NotSupported)?;
-            Ok(vec![shrunk(shrink)?])
-        }
+        Type::GrowVolume => Ok(vec![grown(operation.grow_volume.as_ref().ok_or(ABSENT)?)?]),
+        Type::ShrinkVolume => Ok(vec![shrunk(
+            operation.shrink_volume.as_ref().ok_or(ABSENT)?,
+        )?]),
         Type::Launch | Type::LaunchGroup | Type::CreateDisk | Type::DestroyDisk => {
             Err(CannotConvert::NotSupported)
         }
@@ -224,13 +171,32 @@ pub fn conversions(operation: &Operation) -> Result<Vec<Conversion>, CannotConve
     }
 }
 
-fn must(
-    all: &Resources,
-    holds: impl Fn(&Resource) -> bool,
-    refusal: impl Fn(Box<Resource>) -> CannotConvert,
-) -> Result<(), CannotConvert> {
-    match all.iter().find(|resource| !holds(resource)) {
-        Some(resource) => Err(refusal(Box::new(resource.clone()))),
+/// Without a source, the innermost reservation is what is new.
+fn reserved(reserve: &Reserve) -> Result<Vec<Conversion>, CannotConvert> {
+    let converted = Resources::from_wire(&reserve.resources)?;
+    let consumed = if reserve.source.is_empty() {
+        all_reserved(&converted)?;
+        converted.pop_reservation()
+    } else {
+        Resources::from_wire(&reserve.source)?
+    };
+    Ok(vec![Conversion::new(consumed, converted)])
+}
+
+fn unreserved(unreserve: &Unreserve) -> Result<Vec<Conversion>, CannotConvert> {
+    let all = Resources::from_wire(&unreserve.resources)?;
+    all_reserved(&all)?;
+    let pop = |resource: &Resource| {
+        let one = Resources::from(resource.clone());
+        let popped = one.pop_reservation();
+        Conversion::new(one, popped)
+    };
+    Ok(all.iter().map(pop).collect())
+}
+
+fn all_reserved(all: &Resources) -> Result<(), CannotConvert> {
+    match all.iter().find(|resource| resource.is_unreserved()) {
+        Some(resource) => Err(CannotConvert::NotReserved(Box::new(resource.clone()))),
         None => Ok(()),
     }
 }

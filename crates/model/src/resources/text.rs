@@ -13,6 +13,9 @@ use crate::roles::Role;
 /// Why a text is no list of resources that an agent may be started with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadResourceText {
+    /// JSON that is malformed or no list of resources.
+    #[error("Some JSON resources were not formatted properly: {0}")]
+    Json(String),
     /// Not `name:value`.
     #[error("Bad value for resources, missing or extra ':' in {0}")]
     NotAPair(String),
@@ -61,7 +64,7 @@ pub enum BadResourceText {
 }
 
 impl Resources {
-    /// Reads the flag's text form. Names without a role in parentheses get `default_role`, which makes
+    /// Reads the flag, in its text form or as a JSON list. Names without a role in parentheses get `default_role`, which makes
     /// them statically reserved unless it is `*`.
     ///
     /// # Errors
@@ -102,12 +105,15 @@ impl Resources {
     }
 }
 
-/// Reads the flag's text form entry by entry, empty ones (`gpus:0`) included: they say that the
+/// Reads the flag in either form, entry by entry, empty ones (`gpus:0`) included: they say that the
 /// resource is not to be detected.
 ///
 /// # Errors
-/// As [`Resources::parse`].
+/// As [`Resources::parse`], and when JSON cannot be decoded.
 pub fn parse_list(text: &str, default_role: &Role) -> Result<Vec<Resource>, BadResourceText> {
+    if text.trim_start().starts_with('[') {
+        return Resources::from_flag_json(&decode_list(text)?, default_role);
+    }
     let all = text
         .split(';')
         .filter(|token| !token.trim().is_empty())
@@ -115,6 +121,16 @@ pub fn parse_list(text: &str, default_role: &Role) -> Result<Vec<Resource>, BadR
         .collect::<Result<Vec<_>, _>>()?;
     check_command_line(&all)?;
     Ok(all)
+}
+
+/// The decoder reads messages, not bare lists: this one has a list of resources and nothing else.
+fn decode_list(text: &str) -> Result<Vec<v1::Resource>, BadResourceText> {
+    serde_json::from_str::<Vec<serde::de::IgnoredAny>>(text)
+        .map_err(|bad| BadResourceText::Json(bad.to_string()))?;
+    let message = format!("{{\"resources\":{text}}}");
+    meseta_proto::from_json::<v1::offer::operation::Unreserve>(message.as_bytes())
+        .map(|decoded| decoded.resources)
+        .map_err(|bad| BadResourceText::Json(bad.to_string()))
 }
 
 fn parse_entry(token: &str, default_role: &Role) -> Result<Resource, BadResourceText> {

@@ -10,6 +10,7 @@ mod command;
 mod executor;
 mod framework;
 mod id;
+mod invalid_operation;
 mod operation;
 mod resources;
 mod task;
@@ -27,10 +28,8 @@ pub use framework::{
     framework, keep_immutable_fields, roles,
 };
 pub use id::{InvalidId, container_id, id};
-pub use operation::{
-    InvalidOperation, InvalidReservations, NotAVolume, OperationContext, OperationFramework,
-    operation,
-};
+pub use invalid_operation::{InvalidOperation, InvalidReservations, NotAVolume};
+pub use operation::{OperationContext, OperationFramework, operation};
 pub use resources::{InvalidDisk, InvalidMix, InvalidResourceList, resources};
 pub use task::{InvalidTask, Known, TaskContext, task};
 pub use task_group::{InvalidGroupTask, InvalidTaskGroup, task_group};

@@ -102,6 +102,24 @@ fn bad_flags_are_refused() {
 }
 
 #[test]
+fn the_flag_may_be_json() {
+    let json = r#" [{"name":"cpus","type":"SCALAR","scalar":{"value":2}},
+        {"name":"disk","type":"SCALAR","scalar":{"value":5},"role":"b",
+         "disk":{"source":{"type":"PATH","path":{"root":"/d"}}}}]"#;
+    let shown = Resources::parse(json, &"a".into()).map(|all| all.to_string());
+    let wanted = "cpus(reservations: [(STATIC,a)]):2; disk(reservations: [(STATIC,b)])[PATH:/d]:5";
+    assert_eq!(shown, Ok(wanted.to_owned()));
+    for bad in ["[{", "[1]", r#"[{"name":"cpus"}]"#, r#"[],"x":[]"#] {
+        let refused = Resources::parse(bad, &Role::default()).map_err(|bad| bad.to_string());
+        let prefix = "Some JSON resources were not formatted properly: ";
+        assert!(
+            refused.as_ref().is_err_and(|text| text.starts_with(prefix)),
+            "{bad}: {refused:?}"
+        );
+    }
+}
+
+#[test]
 fn json_flags_take_both_formats_and_nothing_dynamic() {
     let plain = |all: &Resources, format| all.to_wire(format);
     let all = parse("cpus:1;mem(b):2");
