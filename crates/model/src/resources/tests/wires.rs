@@ -196,10 +196,6 @@ fn bad_reservations_are_refused() {
         })
     };
     let plain = ReservationInfo::default();
-    let principal = |name: &str| ReservationInfo {
-        principal: Some(name.to_owned()),
-        ..plain.clone()
-    };
     let cases = [
         (
             cpus(|wire| wire.role = Some("a b".to_owned())),
@@ -254,6 +250,37 @@ fn bad_reservations_are_refused() {
             "Invalid refined reservation: role 'b' is not a refinement of 'a'",
         ),
         (
+            stack(&vec![reserved(Dynamic, "a"); 33], |_| ()),
+            "Invalid refined reservation: more than 32 reservations",
+        ),
+    ];
+    for (wire, wanted) in cases {
+        assert_eq!(refusal(&wire), wanted, "{wire:?}");
+    }
+}
+
+#[test]
+fn formats_that_contradict_each_other_are_refused() {
+    use reservation_info::Type::{Dynamic, Static};
+    let plain = ReservationInfo::default();
+    let labels = |key: &str| {
+        let label = v1::Label {
+            key: key.to_owned(),
+            value: None,
+        };
+        ReservationInfo {
+            labels: Some(v1::Labels {
+                labels: vec![label],
+            }),
+            ..plain.clone()
+        }
+    };
+    let principal = |name: &str| ReservationInfo {
+        principal: Some(name.to_owned()),
+        ..plain.clone()
+    };
+    let cases = [
+        (
             stack(&[reserved(Dynamic, "a")], |r| r.role = Some("b".into())),
             "Invalid resource format: 'Resource.role' field with 'b' does not match the role 'a' in 'Resource.reservations'",
         ),
@@ -287,8 +314,11 @@ fn bad_reservations_are_refused() {
             "Invalid resource format: 'Resource.reservation' must not be set if there is more than one reservation in 'Resource.reservations'",
         ),
         (
-            stack(&vec![reserved(Dynamic, "a"); 33], |_| ()),
-            "Invalid refined reservation: more than 32 reservations",
+            stack(&[reserved(Dynamic, "a")], |r| {
+                r.role = Some("a".into());
+                r.reservation = Some(labels("x"));
+            }),
+            "Invalid resource format: 'Resource.reservation.labels' field does not match the labels in 'Resource.reservations'",
         ),
     ];
     for (wire, wanted) in cases {
@@ -441,4 +471,17 @@ fn passing_messages_keep_order_and_number() {
     list.push(cpus(|wire| wire.scalar = None));
     assert!(reformat(&mut list, ResourceFormat::PreRefinement).is_err());
     assert_eq!(list[..3], before[..], "unchanged when refused");
+}
+
+/// The resources of a recorded agent after a few operations: in the endpoint format, taken in and
+/// written out again, they keep fields and order.
+#[test]
+fn a_recorded_agent_comes_back_word_for_word() {
+    let recorded = include_str!("agent_resources.json");
+    let message = format!("{{\"resources\":{recorded}}}");
+    let decoded: v1::offer::operation::Unreserve =
+        meseta_proto::from_json(message.as_bytes()).unwrap_or_default();
+    assert_eq!(decoded.resources.len(), 7);
+    let taken = Resources::from_wire(&decoded.resources).unwrap_or_default();
+    assert_eq!(taken.to_wire(ResourceFormat::Endpoint), decoded.resources);
 }
