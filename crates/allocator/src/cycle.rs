@@ -34,8 +34,9 @@ pub(crate) struct Scratch {
     queue: Vec<u32>,
     /// Roles that want offers with their chances, for random order.
     chances: Vec<(u32, f64)>,
-    /// The last question whether one shape is a part of another, by address, and its answer.
-    last_part: (usize, usize, bool),
+    /// The last answer to whether the second is a part of the first. Both are kept alive, so that no
+    /// other shape can be found at their addresses.
+    last_part: Option<(Arc<Shape>, Arc<Shape>, bool)>,
 }
 
 /// What a run hands out.
@@ -369,17 +370,19 @@ impl Visit<'_> {
             if Arc::ptr_eq(&filter.refused, shape) {
                 return true;
             }
-            let key = (
-                Arc::as_ptr(&filter.refused).addr(),
-                Arc::as_ptr(shape).addr(),
-            );
-            let last = self.scratch.last_part;
-            let is_part = if (last.0, last.1) == key {
-                last.2
-            } else {
-                filter.refused.contains(shape)
+            let is_part = match &self.scratch.last_part {
+                Some((whole, part, is_part))
+                    if Arc::ptr_eq(whole, &filter.refused) && Arc::ptr_eq(part, shape) =>
+                {
+                    *is_part
+                }
+                _ => {
+                    let is_part = filter.refused.contains(shape);
+                    let answer = (filter.refused.clone(), shape.clone(), is_part);
+                    self.scratch.last_part = Some(answer);
+                    is_part
+                }
             };
-            self.scratch.last_part = (key.0, key.1, is_part);
             if is_part {
                 return true;
             }

@@ -73,16 +73,21 @@ impl Filters {
         self.list.insert(at, new);
     }
 
-    /// Drops what has ended or no longer stands.
-    pub(crate) fn drop_ended(&mut self, now_us: u64, generations: &[u32]) {
+    /// Drops what has ended or no longer stands, and says whether anything has ended that stood.
+    pub(crate) fn drop_ended(&mut self, now_us: u64, generations: &[u32]) -> bool {
+        let mut any_ended = false;
         self.list.retain(|filter| {
-            filter.until_us > now_us && generations[filter.client as usize] == filter.generation
+            let stands = generations[filter.client as usize] == filter.generation;
+            let has_ended = filter.until_us <= now_us;
+            any_ended |= stands && has_ended;
+            stands && !has_ended
         });
         let ends = self.list.iter().map(|filter| filter.until_us);
         self.next_end_us = ends.min().unwrap_or(u64::MAX);
         if self.list.capacity() > 2 * self.list.len() {
             self.list.shrink_to(self.list.len());
         }
+        any_ended
     }
 
     /// Drops everything.

@@ -133,10 +133,12 @@ impl Allocator {
     pub(crate) fn end_filters(&mut self, now_us: u64) {
         while let Some(slot) = self.calendar.take_due(now_us) {
             let agent = &mut self.agents[slot];
-            agent.filters.drop_ended(now_us, &self.sorter.generations);
+            let any_ended = agent.filters.drop_ended(now_us, &self.sorter.generations);
             let next = agent.filters.next_end_us;
             self.calendar.moved(slot, u64::MAX, next);
-            self.touch(now_us, slot);
+            if any_ended {
+                self.touch(now_us, slot);
+            }
         }
     }
 

@@ -407,8 +407,8 @@ impl Pair {
         }
         let dirty_come_later = self.ours.next_wake(self.now_us);
         let mut missed = self.theirs.would_grant(self.now_us);
-        // Shared volumes alone are offered again and again, where no minimum forbids it.
-        missed.retain(|grant| !grant.resources.non_shared().is_empty());
+        // A shared volume is granted once a run, and there for the next run again.
+        missed.retain(|grant| grant.resources.shared().is_empty());
         assert!(
             missed.is_empty(),
             "missed {} though the next wake is {dirty_come_later:?}\n{}",

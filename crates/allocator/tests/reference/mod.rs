@@ -399,7 +399,6 @@ impl Reference {
         };
         (can.gpu_resources || !has_gpus || !self.config.filter_gpus)
             && (can.region_aware || !is_remote)
-            && (agent.hierarchical_role || !client.1.as_str().contains('/'))
             && profile
                 .offer_constraints
                 .get(&client.1)
@@ -471,7 +470,11 @@ impl Reference {
             free = free.non_revocable();
         }
         let mut pending: Vec<(Client, Resources)> = Vec::new();
-        for role in self.roles() {
+        let mut roles = self.roles();
+        if !self.at(slot).hierarchical_role {
+            roles.retain(|role| !role.as_str().contains('/'));
+        }
+        for role in roles {
             for client in self.frameworks_of(&role) {
                 let found = self.choose(now, slot, &client, &free, stage, &pending);
                 let Some(what) = found else { continue };
@@ -808,12 +811,25 @@ impl Reference {
             && self.is_subscribed(client)
         {
             let until = now + refuse_us.max(self.config.allocation_interval_us);
-            let filter = (client.clone(), until, what.clone());
-            self.at_mut(slot).filters.push(filter);
+            self.filter(slot, client, until, what);
         }
         self.touch(now, slot);
         self.eased(now);
         self.drop_orphaned_filters();
+    }
+
+    /// Of two refusals of which one says all that the other says, and longer, one is enough.
+    fn filter(&mut self, slot: usize, client: &Client, until: u64, what: &Resources) {
+        let filters = &mut self.at_mut(slot).filters;
+        let superfluous = filters.iter().any(|(who, other, refused)| {
+            who == client && *other >= until && refused.contains(what)
+        });
+        if !superfluous {
+            filters.retain(|(who, other, refused)| {
+                who != client || *other > until || !what.contains(refused)
+            });
+            filters.push((client.clone(), until, what.clone()));
+        }
     }
 
     pub fn convert(
