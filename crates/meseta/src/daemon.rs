@@ -18,7 +18,10 @@ const WORKERS: usize = 2;
 /// # Errors
 /// The threads cannot be started, or the future's own.
 pub fn block_on(work: impl Future<Output = anyhow::Result<i32>>) -> anyhow::Result<i32> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(work);
     // What still waits (an idle connection) need not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -30,10 +33,14 @@ pub fn block_on(work: impl Future<Output = anyhow::Result<i32>>) -> anyhow::Resu
 /// # Errors
 /// A flag is wrong, or the master cannot start or had to end.
 pub fn run_master(line: &[String]) -> anyhow::Result<i32> {
-    let Some(values) = parse("master", MASTER, line)? else { return Ok(0) };
+    let Some(values) = parse("master", MASTER, line)? else {
+        return Ok(0);
+    };
     start_logging(&values)?;
     if values.text("work_dir").is_none() && values.text("registry") != Some("in_memory") {
-        bail!("--work_dir=DIR is required: the registry is kept there (or --registry=in_memory, which forgets)");
+        bail!(
+            "--work_dir=DIR is required: the registry is kept there (or --registry=in_memory, which forgets)"
+        );
     }
     block_on(async move {
         let master = master::start(master_config(&values)?).await?;
@@ -52,7 +59,9 @@ pub fn run_master(line: &[String]) -> anyhow::Result<i32> {
 /// # Errors
 /// A flag is wrong, or the agent cannot start or had to end.
 pub fn run_agent(line: &[String]) -> anyhow::Result<i32> {
-    let Some(values) = parse("agent", AGENT, line)? else { return Ok(0) };
+    let Some(values) = parse("agent", AGENT, line)? else {
+        return Ok(0);
+    };
     start_logging(&values)?;
     if values.text("work_dir").is_none() {
         bail!("--work_dir=DIR is required: sandboxes and checkpoints are kept there");
@@ -90,8 +99,14 @@ pub async fn signal() -> &'static str {
 /// Reads the command line; `None` when it only asked for words.
 fn parse(name: &str, table: &'static [Flag], line: &[String]) -> anyhow::Result<Option<Values>> {
     let tables = [table, LOGGING];
-    if line.iter().any(|argument| argument == "--help" || argument == "-h") {
-        println!("meseta {name} [--name=value ...]\n\nFlags (also MESOS_NAME in the environment, file:// values):\n{}", flags::help(&tables));
+    if line
+        .iter()
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        println!(
+            "meseta {name} [--name=value ...]\n\nFlags (also MESOS_NAME in the environment, file:// values):\n{}",
+            flags::help(&tables)
+        );
         return Ok(None);
     }
     let values = Values::parse(&tables, line, std::env::vars())?;
@@ -111,18 +126,31 @@ fn start_logging(values: &Values) -> anyhow::Result<()> {
         Some("ERROR") => "error",
         Some(other) => bail!("--logging_level={other}: expecting INFO, WARNING or ERROR"),
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("MESETA_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    subscriber.try_init().map_err(|error| anyhow!("logging: {error}"))
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MESETA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    subscriber
+        .try_init()
+        .map_err(|error| anyhow!("logging: {error}"))
 }
 
 /// Where to listen, and what to tell others.
 fn addresses(values: &Values) -> anyhow::Result<(SocketAddr, Option<SocketAddr>)> {
     let port = |name: &str| -> anyhow::Result<Option<u16>> {
-        let Some(count) = values.count(name) else { return Ok(None) };
-        Ok(Some(u16::try_from(count).with_context(|| format!("--{name}={count}: a port is at most 65535"))?))
+        let Some(count) = values.count(name) else {
+            return Ok(None);
+        };
+        Ok(Some(u16::try_from(count).with_context(|| {
+            format!("--{name}={count}: a port is at most 65535")
+        })?))
     };
-    let ip: IpAddr = values.text("ip").unwrap_or("127.0.0.1").parse().context("--ip")?;
+    let ip: IpAddr = values
+        .text("ip")
+        .unwrap_or("127.0.0.1")
+        .parse()
+        .context("--ip")?;
     if ip.is_ipv6() {
         bail!("--ip={ip}: Meseta listens on IPv4");
     }
@@ -130,10 +158,18 @@ fn addresses(values: &Values) -> anyhow::Result<(SocketAddr, Option<SocketAddr>)
         tracing::warn!(%ip, "nothing authenticates: whoever reaches this port can run anything here");
     }
     let listen = SocketAddr::new(ip, port("port")?.unwrap_or(5050));
-    let advertise_ip = values.text("advertise_ip").map(str::parse::<IpAddr>).transpose().context("--advertise_ip")?;
+    let advertise_ip = values
+        .text("advertise_ip")
+        .map(str::parse::<IpAddr>)
+        .transpose()
+        .context("--advertise_ip")?;
     let advertise_port = port("advertise_port")?;
-    let advertise = (advertise_ip.is_some() || advertise_port.is_some())
-        .then(|| SocketAddr::new(advertise_ip.unwrap_or(ip), advertise_port.unwrap_or(listen.port())));
+    let advertise = (advertise_ip.is_some() || advertise_port.is_some()).then(|| {
+        SocketAddr::new(
+            advertise_ip.unwrap_or(ip),
+            advertise_port.unwrap_or(listen.port()),
+        )
+    });
     Ok((listen, advertise))
 }
 
@@ -156,8 +192,11 @@ pub fn master_config(values: &Values) -> anyhow::Result<master::Config> {
     core.advertise = advertise;
     core.agent_reregister_timeout_us = us("agent_reregister_timeout");
     core.agent_ping_timeout_us = us("agent_ping_timeout");
-    core.max_agent_ping_timeouts = u32::try_from(count(values, "max_agent_ping_timeouts")).unwrap_or(u32::MAX);
-    core.offer_timeout_us = values.is_given("offer_timeout").then(|| us("offer_timeout"));
+    core.max_agent_ping_timeouts =
+        u32::try_from(count(values, "max_agent_ping_timeouts")).unwrap_or(u32::MAX);
+    core.offer_timeout_us = values
+        .is_given("offer_timeout")
+        .then(|| us("offer_timeout"));
     core.allocator.allocation_interval_us = us("allocation_interval");
     core.max_completed_frameworks = count(values, "max_completed_frameworks");
     core.max_completed_tasks_per_framework = count(values, "max_completed_tasks_per_framework");
@@ -165,7 +204,11 @@ pub fn master_config(values: &Values) -> anyhow::Result<master::Config> {
     core.registry_gc_interval_us = us("registry_gc_interval");
     core.registry_max_agent_age_us = us("registry_max_agent_age");
     core.registry_max_agent_count = count(values, "registry_max_agent_count");
-    Ok(master::Config { core, registry, flags: values.shown() })
+    Ok(master::Config {
+        core,
+        registry,
+        flags: values.shown(),
+    })
 }
 
 /// What an agent is started with.
@@ -176,8 +219,9 @@ pub fn agent_config(values: &Values) -> anyhow::Result<agent::Config> {
     let (listen, advertise) = addresses(values)?;
     let work_dir = absolute(values.path("work_dir").context("--work_dir is required")?)?;
     let runtime_dir = values.path("runtime_dir").map(absolute).transpose()?;
-    let mut containers =
-        meseta_container::Config::new(runtime_dir.unwrap_or_else(|| default_runtime_dir(&work_dir)));
+    let mut containers = meseta_container::Config::new(
+        runtime_dir.unwrap_or_else(|| default_runtime_dir(&work_dir)),
+    );
     containers.isolation = isolation(values)?;
     containers.fetch_stall_timeout = values.duration("fetcher_stall_timeout").unwrap_or_default();
     Ok(agent::Config {
@@ -216,7 +260,10 @@ fn agent_core_config(values: &Values, work_dir: String) -> anyhow::Result<meseta
             Some(other) => bail!("--reconfiguration_policy={other}: expecting equal or additive"),
         },
         strict: values.bool("strict"),
-        max_completed_executors_per_framework: count(values, "max_completed_executors_per_framework"),
+        max_completed_executors_per_framework: count(
+            values,
+            "max_completed_executors_per_framework",
+        ),
         gc_delay: duration("gc_delay"),
         gc_disk_headroom: values.number("gc_disk_headroom").unwrap_or(0.1),
         disk_watch_interval: duration("disk_watch_interval"),
@@ -226,7 +273,10 @@ fn agent_core_config(values: &Values, work_dir: String) -> anyhow::Result<meseta
 
 fn isolation(values: &Values) -> anyhow::Result<meseta_container::Isolation> {
     if !matches!(values.text("launcher"), Some("posix" | "linux") | None) {
-        bail!("--launcher={}: expecting posix or linux", values.text("launcher").unwrap_or_default());
+        bail!(
+            "--launcher={}: expecting posix or linux",
+            values.text("launcher").unwrap_or_default()
+        );
     }
     let flags = meseta_container::IsolationFlags {
         isolation: values.text("isolation").unwrap_or_default().to_owned(),
@@ -243,11 +293,15 @@ fn absolute(path: PathBuf) -> anyhow::Result<PathBuf> {
 }
 
 fn micros(values: &Values, name: &str) -> u64 {
-    values.duration(name).map_or(0, |duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+    values.duration(name).map_or(0, |duration| {
+        u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+    })
 }
 
 fn count(values: &Values, name: &str) -> usize {
-    values.count(name).map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX))
+    values.count(name).map_or(usize::MAX, |count| {
+        usize::try_from(count).unwrap_or(usize::MAX)
+    })
 }
 
 /// `HOST:PORT`, perhaps behind `master@` or `http://`, as Mesos's tools write it.
@@ -255,23 +309,48 @@ fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
     if text.starts_with("zk://") {
         bail!("--master={text}: finding masters through ZooKeeper comes later; name HOST:PORT");
     }
-    let bare = text.trim_start_matches("http://").trim_start_matches("master@").trim_end_matches('/');
-    let with_port = if bare.contains(':') { bare.to_owned() } else { format!("{bare}:5050") };
-    let mut found = with_port.to_socket_addrs().with_context(|| format!("--master={text}"))?;
-    found.find(SocketAddr::is_ipv4).with_context(|| format!("--master={text} has no IPv4 address"))
+    let bare = text
+        .trim_start_matches("http://")
+        .trim_start_matches("master@")
+        .trim_end_matches('/');
+    let with_port = if bare.contains(':') {
+        bare.to_owned()
+    } else {
+        format!("{bare}:5050")
+    };
+    let mut found = with_port
+        .to_socket_addrs()
+        .with_context(|| format!("--master={text}"))?;
+    found
+        .find(SocketAddr::is_ipv4)
+        .with_context(|| format!("--master={text} has no IPv4 address"))
 }
 
 /// Root's is where a reboot clears it; others keep it beside their work.
 fn default_runtime_dir(work_dir: &std::path::Path) -> PathBuf {
-    if rustix::process::geteuid().is_root() { PathBuf::from("/var/run/mesos") } else { work_dir.join("run") }
+    if rustix::process::geteuid().is_root() {
+        PathBuf::from("/var/run/mesos")
+    } else {
+        work_dir.join("run")
+    }
 }
 
 fn hostname() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { Ipv4Addr::LOCALHOST.to_string() } else { name }
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() {
+        Ipv4Addr::LOCALHOST.to_string()
+    } else {
+        name
+    }
 }
 
 fn executor_environment(values: &Values) -> anyhow::Result<BTreeMap<String, String>> {
-    let Some(text) = values.text("executor_environment_variables") else { return Ok(BTreeMap::new()) };
-    serde_json::from_str(text).context("--executor_environment_variables: expecting a JSON object of strings")
+    let Some(text) = values.text("executor_environment_variables") else {
+        return Ok(BTreeMap::new());
+    };
+    serde_json::from_str(text)
+        .context("--executor_environment_variables: expecting a JSON object of strings")
 }

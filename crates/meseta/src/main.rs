@@ -72,7 +72,10 @@ async fn done(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<
 
 /// Commands that only ask run on this one thread.
 fn client(work: impl Future<Output = anyhow::Result<i32>>) -> anyhow::Result<i32> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 /// What to do about an error, where there is something.

@@ -26,7 +26,10 @@ fn command_executor() -> i32 {
             return 2;
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build();
     match runtime {
         Ok(runtime) => i32::from(runtime.block_on(command_executor::run(environment))),
         Err(error) => {
@@ -38,6 +41,8 @@ fn command_executor() -> i32 {
 
 /// Tells two executors apart; update UUIDs are drawn from it.
 fn seed() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64);
     now ^ (u64::from(std::process::id()) << 40)
 }

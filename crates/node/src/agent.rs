@@ -98,7 +98,13 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
             let _ = forward.send(Event::LinkBroken { peer: report.peer }).await;
         }
     });
-    let api = AgentApi::new(AgentConfig { flags: config.flags.clone(), ..AgentConfig::new(own) }, events.clone());
+    let api = AgentApi::new(
+        AgentConfig {
+            flags: config.flags.clone(),
+            ..AgentConfig::new(own)
+        },
+        events.clone(),
+    );
     let server = api.serve(listener).map_err(|error| other(&error))?;
 
     // The channel has room: nothing was sent yet.
@@ -119,13 +125,25 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
         _server: server,
         _lock: lock,
     };
-    let pump = Pump { driver: Driver::new(Agent::new(config.core), lane), clock: Clock::start(), events: received, finished, performer };
+    let pump = Pump {
+        driver: Driver::new(Agent::new(config.core), lane),
+        clock: Clock::start(),
+        events: received,
+        finished,
+        performer,
+    };
     let task = tokio::spawn(async move {
         let performer = pump.run().await;
         let _ = tokio::time::timeout(LAST_WORDS, performer.links.flush()).await;
         let _ = ended_sender.send(Some(performer.exit.unwrap_or_else(|| "stopped".to_owned())));
     });
-    Ok(RunningAgent { address: bound, events, registered, ended, task })
+    Ok(RunningAgent {
+        address: bound,
+        events,
+        registered,
+        ended,
+        task,
+    })
 }
 
 /// What others are told: the flag, else where it listens (a wildcard address is told as loopback).
@@ -138,12 +156,22 @@ pub(crate) fn advertised(advertise: Option<SocketAddr>, bound: SocketAddr) -> So
     }
 }
 
-fn started(config: &Config, own: SocketAddr, entries: Vec<meseta_runtime::Entry>) -> Result<Started, StartError> {
+fn started(
+    config: &Config,
+    own: SocketAddr,
+    entries: Vec<meseta_runtime::Entry>,
+) -> Result<Started, StartError> {
     let boot_id = Path::new("/proc/sys/kernel/random/boot_id");
     let boot_id = std::fs::read_to_string(boot_id).map_err(StartError::path(boot_id))?;
     let meta = entries.into_iter().map(|entry| match entry.content {
-        EntryContent::File(bytes) => MetaEntry::File { path: entry.path, bytes },
-        EntryContent::Symlink(target) => MetaEntry::Symlink { path: entry.path, target },
+        EntryContent::File(bytes) => MetaEntry::File {
+            path: entry.path,
+            bytes,
+        },
+        EntryContent::Symlink(target) => MetaEntry::Symlink {
+            path: entry.path,
+            target,
+        },
     });
     let info = machine_resources::agent_info(config, own)?;
     Ok(Started {
@@ -155,7 +183,10 @@ fn started(config: &Config, own: SocketAddr, entries: Vec<meseta_runtime::Entry>
     })
 }
 
-fn start_containers(config: &Config, events: &mpsc::Sender<Event>) -> Result<Containerizer, StartError> {
+fn start_containers(
+    config: &Config,
+    events: &mpsc::Sender<Event>,
+) -> Result<Containerizer, StartError> {
     let dir = config.containers.runtime_dir.clone();
     std::fs::create_dir_all(&dir).map_err(StartError::path(&dir))?;
     let events = events.clone();
@@ -178,16 +209,27 @@ impl RunningAgent {
     /// # Errors
     /// It ended first.
     pub async fn registered(&self) -> Result<(), StartError> {
-        if wait_for(self.registered.clone(), |registered| *registered).await.is_some() {
+        if wait_for(self.registered.clone(), |registered| *registered)
+            .await
+            .is_some()
+        {
             return Ok(());
         }
-        let reason = wait_for(self.ended.clone(), Option::is_some).await.flatten();
-        Err(StartError::Other(format!("the agent ended: {}", reason.unwrap_or_default())))
+        let reason = wait_for(self.ended.clone(), Option::is_some)
+            .await
+            .flatten();
+        Err(StartError::Other(format!(
+            "the agent ended: {}",
+            reason.unwrap_or_default()
+        )))
     }
 
     /// Waits until the agent has ended by itself, and says why.
     pub async fn ended(&self) -> String {
-        wait_for(self.ended.clone(), Option::is_some).await.flatten().unwrap_or_else(|| "it failed".to_owned())
+        wait_for(self.ended.clone(), Option::is_some)
+            .await
+            .flatten()
+            .unwrap_or_else(|| "it failed".to_owned())
     }
 
     /// Ends the agent and leaves executors running; a new agent on the same work directory takes
@@ -201,11 +243,22 @@ impl RunningAgent {
     /// Ends every executor, then the agent, as a master's Shutdown message does.
     pub async fn shut_down(self) {
         let own = Upid::new("slave(1)", self.address);
-        let message = Message::Shutdown(internal::ShutdownMessage { message: Some("shutting down".to_owned()) });
-        let event = Event::MessageReceived { from: own.clone(), to: own.name, epoch: None, message };
+        let message: Message = internal::ShutdownMessage {
+            message: Some("shutting down".to_owned()),
+        }
+        .into();
+        let event = Event::MessageReceived {
+            from: own.clone(),
+            to: own.name,
+            epoch: None,
+            message,
+        };
         // It may have ended already.
         let _ = self.events.send(event).await;
-        if tokio::time::timeout(SHUT_DOWN_PATIENCE, self.ended()).await.is_err() {
+        if tokio::time::timeout(SHUT_DOWN_PATIENCE, self.ended())
+            .await
+            .is_err()
+        {
             tracing::warn!("executors did not end in time");
         }
         self.stop().await;
@@ -224,9 +277,13 @@ fn lane(effect: &Effect) -> Option<Lane> {
     match effect {
         Effect::Link(peer) | Effect::Unlink(peer) => Some(Lane::Peer(peer.address)),
         Effect::Send { to, .. } => Some(Lane::Peer(to.address)),
-        Effect::SendEvent { stream, .. } | Effect::CloseStream(stream) => Some(Lane::Stream(stream.clone())),
+        Effect::SendEvent { stream, .. } | Effect::CloseStream(stream) => {
+            Some(Lane::Stream(stream.clone()))
+        }
         Effect::LaunchContainer(spec) => Some(Lane::Container(spec.container_id.clone())),
-        Effect::ReleaseContainer(id) | Effect::DestroyContainer(id) => Some(Lane::Container(id.clone())),
+        Effect::ReleaseContainer(id) | Effect::DestroyContainer(id) => {
+            Some(Lane::Container(id.clone()))
+        }
         Effect::UpdateContainer { container_id, .. } => Some(Lane::Container(container_id.clone())),
         _ => None,
     }
@@ -300,13 +357,19 @@ impl Performer {
                 let launched = self.containers.launch(*spec);
                 if let Err(refusal) = launched {
                     let message = format!("Failed to launch container: {refusal}");
-                    self.later(Event::Container(ContainerReport::LaunchFailed { container_id, message }));
+                    self.later(Event::Container(ContainerReport::LaunchFailed {
+                        container_id,
+                        message,
+                    }));
                 }
                 Ok(())
             }
             Effect::ReleaseContainer(id) => self.containers.release(id),
             Effect::DestroyContainer(id) => self.containers.destroy(id),
-            Effect::UpdateContainer { container_id, limits } => self.containers.update(container_id, limits),
+            Effect::UpdateContainer {
+                container_id,
+                limits,
+            } => self.containers.update(container_id, limits),
             Effect::RecoverContainers(containers) => self.containers.recover(containers),
             _ => Ok(()),
         };
@@ -338,7 +401,9 @@ impl Performer {
         tokio::task::spawn_blocking(move || match rustix::fs::statvfs(&work_dir) {
             Ok(disk) if disk.f_blocks > 0 => {
                 let used = 1.0 - disk.f_bavail as f64 / disk.f_blocks as f64;
-                let _ = events.blocking_send(Event::DiskMeasured { used: used.clamp(0.0, 1.0) });
+                let _ = events.blocking_send(Event::DiskMeasured {
+                    used: used.clamp(0.0, 1.0),
+                });
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "cannot measure the disk"),

@@ -50,7 +50,12 @@ impl Environment {
     /// # Errors
     /// A variable is missing or cannot be read.
     pub fn read(variables: &BTreeMap<String, String>, seed: u64) -> Result<Self, BadEnvironment> {
-        let text = |name: &'static str| variables.get(name).cloned().ok_or(BadEnvironment::Missing(name));
+        let text = |name: &'static str| {
+            variables
+                .get(name)
+                .cloned()
+                .ok_or(BadEnvironment::Missing(name))
+        };
         let checkpoint = text("MESOS_CHECKPOINT")? == "1";
         let core = Config {
             framework_id: text("MESOS_FRAMEWORK_ID")?,
@@ -60,7 +65,10 @@ impl Environment {
             backoff_max_us: duration_us(variables, "MESOS_SUBSCRIPTION_BACKOFF_MAX", 2_000_000)?,
             seed,
         };
-        Ok(Self { agent: text("MESOS_AGENT_ENDPOINT")?, core })
+        Ok(Self {
+            agent: text("MESOS_AGENT_ENDPOINT")?,
+            core,
+        })
     }
 }
 
@@ -69,10 +77,20 @@ fn duration_us(
     name: &'static str,
     default_us: u64,
 ) -> Result<u64, BadEnvironment> {
-    let Some(value) = variables.get(name) else { return Ok(default_us) };
-    let bad = |why: String| BadEnvironment::Bad { name, value: value.clone(), why };
-    let ns = value.parse::<units::Duration>().map_err(|error| bad(error.to_string()))?;
-    u64::try_from(ns.as_nanos()).map(|ns| ns / 1000).map_err(|_| bad("must not be negative".into()))
+    let Some(value) = variables.get(name) else {
+        return Ok(default_us);
+    };
+    let bad = |why: String| BadEnvironment::Bad {
+        name,
+        value: value.clone(),
+        why,
+    };
+    let ns = value
+        .parse::<units::Duration>()
+        .map_err(|error| bad(error.to_string()))?;
+    u64::try_from(ns.as_nanos())
+        .map(|ns| ns / 1000)
+        .map_err(|_| bad("must not be negative".into()))
 }
 
 /// Runs until the task is over and acknowledged, or nobody is left; gives the exit code.
@@ -90,7 +108,10 @@ pub async fn run(environment: Environment) -> u8 {
         code: None,
     };
     let pump = Pump {
-        driver: Driver::new(CommandExecutor::new(environment.core), |_: &Effect| None::<()>),
+        driver: Driver::new(
+            CommandExecutor::new(environment.core),
+            |_: &Effect| None::<()>,
+        ),
         clock: Clock::start(),
         events: received,
         finished,
@@ -115,7 +136,9 @@ struct Performer {
 
 impl Perform<CommandExecutor> for Performer {
     fn perform(&mut self, output: Output<CommandExecutor>) {
-        let Output::Effect(effect) = output else { return };
+        let Output::Effect(effect) = output else {
+            return;
+        };
         match effect {
             Effect::Subscribe(call) => self.subscribe(*call),
             Effect::Send(call) => {
@@ -147,7 +170,10 @@ impl Performer {
         // Bounded by what the core sends between two subscriptions: a handful of updates.
         let (calls, queued) = mpsc::unbounded_channel();
         self.calls = Some(calls);
-        let client = ExecutorClient { retry: Retry::never(), ..ExecutorClient::new(self.agent.as_str()) };
+        let client = ExecutorClient {
+            retry: Retry::never(),
+            ..ExecutorClient::new(self.agent.as_str())
+        };
         let events = self.events.clone();
         self.subscription = Some(tokio::spawn(async move {
             if let Err(error) = follow(&client, &call, queued, &events).await {
@@ -181,7 +207,10 @@ async fn follow(
 }
 
 /// Puts a call on its way; its answer is looked at elsewhere, so that the next one need not wait.
-async fn send(calls: &Calls<executor::Call>, call: &executor::Call) -> Result<(), meseta_client::ClientError> {
+async fn send(
+    calls: &Calls<executor::Call>,
+    call: &executor::Call,
+) -> Result<(), meseta_client::ClientError> {
     let sent = calls.send(call).await?;
     tokio::spawn(async move {
         if let Err(error) = sent.accepted().await {

@@ -40,8 +40,15 @@ impl Machine {
     /// The text form of `--resources`.
     #[must_use]
     pub fn text(&self) -> String {
-        let Self { cpus, mem_mb, disk_mb } = self;
-        format!("cpus:{cpus};mem:{mem_mb};disk:{disk_mb};ports:[{}-{}]", PORTS.0, PORTS.1)
+        let Self {
+            cpus,
+            mem_mb,
+            disk_mb,
+        } = self;
+        format!(
+            "cpus:{cpus};mem:{mem_mb};disk:{disk_mb};ports:[{}-{}]",
+            PORTS.0, PORTS.1
+        )
     }
 
     /// The text form of one of `parts` equal parts, the ports included; `part` counts from 0.
@@ -52,13 +59,20 @@ impl Machine {
         let begin = PORTS.0 + part * width;
         let cpus = self.cpus as f64 / parts as f64;
         let (mem, disk) = (self.mem_mb / parts, self.disk_mb / parts);
-        format!("cpus:{cpus:.3};mem:{mem};disk:{disk};ports:[{begin}-{}]", begin + width - 1)
+        format!(
+            "cpus:{cpus:.3};mem:{mem};disk:{disk};ports:[{begin}-{}]",
+            begin + width - 1
+        )
     }
 }
 
 /// What is left of `total` after `kept` is kept for the system, or half where that is little.
 fn usable(total: u64, kept: u64) -> u64 {
-    if total > 2 * kept { total - kept } else { total / 2 }
+    if total > 2 * kept {
+        total - kept
+    } else {
+        total / 2
+    }
 }
 
 #[cfg(test)]
@@ -74,15 +88,31 @@ mod tests {
 
     #[test]
     fn parts_share_no_port_and_add_up_to_at_most_the_whole() {
-        let machine = Machine { cpus: 2, mem_mb: 1001, disk_mb: 50 };
-        assert_eq!(machine.text(), "cpus:2;mem:1001;disk:50;ports:[31000-32000]");
-        assert_eq!(machine.part_text(0, 2), "cpus:1.000;mem:500;disk:25;ports:[31000-31499]");
-        assert_eq!(machine.part_text(1, 2), "cpus:1.000;mem:500;disk:25;ports:[31500-31999]");
+        let machine = Machine {
+            cpus: 2,
+            mem_mb: 1001,
+            disk_mb: 50,
+        };
+        assert_eq!(
+            machine.text(),
+            "cpus:2;mem:1001;disk:50;ports:[31000-32000]"
+        );
+        assert_eq!(
+            machine.part_text(0, 2),
+            "cpus:1.000;mem:500;disk:25;ports:[31000-31499]"
+        );
+        assert_eq!(
+            machine.part_text(1, 2),
+            "cpus:1.000;mem:500;disk:25;ports:[31500-31999]"
+        );
     }
 
     #[test]
     fn this_machine_has_something() {
         let machine = Machine::detect(std::path::Path::new("/")).expect("/ has a size");
-        assert!(machine.cpus > 0 && machine.mem_mb > 0 && machine.disk_mb > 0, "{machine:?}");
+        assert!(
+            machine.cpus > 0 && machine.mem_mb > 0 && machine.disk_mb > 0,
+            "{machine:?}"
+        );
     }
 }

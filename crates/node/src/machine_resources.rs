@@ -14,7 +14,11 @@ use crate::start::StartError;
 
 /// The agent's description, without an id.
 pub(crate) fn agent_info(config: &Config, own: SocketAddr) -> Result<v1::AgentInfo, StartError> {
-    let bad = |flag: &'static str, value: &str, why: String| StartError::Flag { flag, value: value.to_owned(), why };
+    let bad = |flag: &'static str, value: &str, why: String| StartError::Flag {
+        flag,
+        value: value.to_owned(),
+        why,
+    };
     roles::validate(&config.default_role)
         .map_err(|error| bad("--default_role", &config.default_role, error.to_string()))?;
     let role = Role::new(config.default_role.as_str());
@@ -37,14 +41,20 @@ pub(crate) fn agent_info(config: &Config, own: SocketAddr) -> Result<v1::AgentIn
 fn resources(text: &str, role: &Role, work_dir: &Path) -> Result<Resources, String> {
     let trimmed = text.trim_start();
     let mut stated = if trimmed.starts_with('[') {
-        let list: Vec<serde_json::Value> = serde_json::from_str(trimmed).map_err(|error| error.to_string())?;
-        let list = list.iter().map(|one| meseta_proto::from_json(one.to_string().as_bytes()));
-        let list = list.collect::<Result<Vec<v1::Resource>, _>>().map_err(|error| error.to_string())?;
+        let list: Vec<serde_json::Value> =
+            serde_json::from_str(trimmed).map_err(|error| error.to_string())?;
+        let list = list
+            .iter()
+            .map(|one| meseta_proto::from_json(one.to_string().as_bytes()));
+        let list = list
+            .collect::<Result<Vec<v1::Resource>, _>>()
+            .map_err(|error| error.to_string())?;
         Resources::from_flag_json(&list, role).map_err(|error| error.to_string())?
     } else {
         parse_list(text, role).map_err(|error| error.to_string())?
     };
-    let machine = Machine::detect(work_dir).map_err(|error| format!("cannot see what this machine has: {error}"))?;
+    let machine = Machine::detect(work_dir)
+        .map_err(|error| format!("cannot see what this machine has: {error}"))?;
     let detected = parse_list(&machine.text(), role).map_err(|error| error.to_string())?;
     for resource in detected {
         let is_stated = |known: &Resource| known.name() == resource.name();
@@ -63,7 +73,8 @@ mod tests {
 
     fn text(flag: &str) -> Result<String, String> {
         let role = Role::new("*");
-        resources(flag, &role, Path::new("/")).map(|all| all.to_flag_text().expect("nothing refined in it"))
+        resources(flag, &role, Path::new("/"))
+            .map(|all| all.to_flag_text().expect("nothing refined in it"))
     }
 
     #[test]
@@ -71,13 +82,21 @@ mod tests {
         let all = text("cpus:4;mem:1024;disk:10;ports:[1-2]").expect("valid");
         assert_eq!(all, "cpus:4;mem:1024;disk:10;ports:[1-2]");
         let all = text("cpus:4;disk:10").expect("valid");
-        assert!(all.starts_with("cpus:4;disk:10;mem:") && all.ends_with(";ports:[31000-32000]"), "{all}");
+        assert!(
+            all.starts_with("cpus:4;disk:10;mem:") && all.ends_with(";ports:[31000-32000]"),
+            "{all}"
+        );
     }
 
     #[test]
     fn the_json_form_is_read_too() {
-        let all = text(r#" [{"name":"cpus","type":"SCALAR","scalar":{"value":2}},{"name":"mem","type":"SCALAR","scalar":{"value":1}},{"name":"disk","type":"SCALAR","scalar":{"value":1}}]"#);
-        assert_eq!(all.expect("valid"), "cpus:2;mem:1;disk:1;ports:[31000-32000]");
+        let all = text(
+            r#" [{"name":"cpus","type":"SCALAR","scalar":{"value":2}},{"name":"mem","type":"SCALAR","scalar":{"value":1}},{"name":"disk","type":"SCALAR","scalar":{"value":1}}]"#,
+        );
+        assert_eq!(
+            all.expect("valid"),
+            "cpus:2;mem:1;disk:1;ports:[31000-32000]"
+        );
         assert!(text("[{").is_err());
     }
 }

@@ -74,7 +74,11 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
         }
     });
     let api = MasterApi::new(
-        MasterConfig { hostname: config.core.hostname.clone(), flags: config.flags, ..MasterConfig::new(own) },
+        MasterConfig {
+            hostname: config.core.hostname.clone(),
+            flags: config.flags,
+            ..MasterConfig::new(own)
+        },
         events.clone(),
     );
     let server = api.serve(listener).map_err(|error| other(&error))?;
@@ -84,15 +88,34 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
 
     let (_, finished) = mpsc::channel(1);
     let (ended_sender, ended) = watch::channel(None);
-    let performer = Performer { api, links, coordinator, events, epoch: None, exit: None, _server: server, _lock: lock };
-    let pump = Pump { driver: Driver::new(Master::new(config.core), |_: &Effect| None::<()>), clock: Clock::start(), events: received, finished, performer };
+    let performer = Performer {
+        api,
+        links,
+        coordinator,
+        events,
+        epoch: None,
+        exit: None,
+        _server: server,
+        _lock: lock,
+    };
+    let pump = Pump {
+        driver: Driver::new(Master::new(config.core), |_: &Effect| None::<()>),
+        clock: Clock::start(),
+        events: received,
+        finished,
+        performer,
+    };
     let task = tokio::spawn(async move {
         let performer = pump.run().await;
         let _ = tokio::time::timeout(LAST_WORDS, performer.links.flush()).await;
         performer.coordinator.close();
         let _ = ended_sender.send(Some(performer.exit.unwrap_or_else(|| "stopped".to_owned())));
     });
-    Ok(RunningMaster { address: bound, ended, task })
+    Ok(RunningMaster {
+        address: bound,
+        ended,
+        task,
+    })
 }
 
 type Opened = (Box<dyn Coordinator>, Agreements, Option<File>);
@@ -102,30 +125,57 @@ fn open_registry(registry: &Registry) -> Result<Opened, StartError> {
         Registry::Durable(work_dir) => {
             let lock = lock(work_dir)?;
             let config = raft::Config::new(work_dir.join("registry"));
-            let (coordinator, events) = raft::open(&config).map_err(|error| StartError::Other(error.to_string()))?;
+            let (coordinator, events) =
+                raft::open(&config).map_err(|error| StartError::Other(error.to_string()))?;
             Ok((coordinator, events, Some(lock)))
         }
         Registry::InMemory => {
-            let (coordinator, events) = memory::Memory::new(1, meseta_consensus::limits::LOG_BYTES).open(1);
+            let (coordinator, events) =
+                memory::MemoryLog::new(1, meseta_consensus::limits::LOG_BYTES).open(1);
             Ok((coordinator, events, None))
         }
     }
 }
 
 /// Turns what is agreed on into the core's events, in order.
-async fn forward_agreements(mut agreements: Agreements, events: mpsc::Sender<Event>, mut seed: u64) {
+async fn forward_agreements(
+    mut agreements: Agreements,
+    events: mpsc::Sender<Event>,
+    mut seed: u64,
+) {
     while let Some(agreed) = agreements.recv().await {
         let event = match agreed {
-            Agreed::Led { epoch, snapshot, ops } => {
+            Agreed::Led {
+                epoch,
+                snapshot,
+                ops,
+            } => {
                 seed = seed.wrapping_add(epoch);
-                Event::Led { epoch, seed, snapshot, ops }
+                Event::Led {
+                    epoch,
+                    seed,
+                    snapshot,
+                    ops,
+                }
             }
             Agreed::Lost { reason } => {
                 tracing::error!(reason, "the lead is lost");
                 Event::LeadLost
             }
-            Agreed::Committed { seq, index, op } => Event::Committed { seq: Seq(seq), index, op },
-            Agreed::Refused { seq, reason } => Event::Refused { seq: Seq(seq), reason: reason.to_string() },
+            // Behind `Lost`; the core ends the process for that.
+            Agreed::Failed { reason } => {
+                tracing::error!(reason, "the registry cannot go on");
+                continue;
+            }
+            Agreed::Committed { seq, index, op } => Event::Committed {
+                seq: Seq(seq),
+                index,
+                op,
+            },
+            Agreed::Refused { seq, reason } => Event::Refused {
+                seq: Seq(seq),
+                reason: reason.to_string(),
+            },
             Agreed::Unknown { seq } => Event::Unknown { seq: Seq(seq) },
             Agreed::Snapshotted { index } => {
                 tracing::info!(index, "registry snapshot taken");
@@ -151,7 +201,10 @@ impl RunningMaster {
 
     /// Waits until the master has ended by itself, and says why.
     pub async fn ended(&self) -> String {
-        wait_for(self.ended.clone(), Option::is_some).await.flatten().unwrap_or_else(|| "it failed".to_owned())
+        wait_for(self.ended.clone(), Option::is_some)
+            .await
+            .flatten()
+            .unwrap_or_else(|| "it failed".to_owned())
     }
 
     /// Ends the master. Agents and tasks go on.
@@ -179,7 +232,10 @@ impl Perform<Master> for Performer {
         match output {
             Output::Propose { seq, op } => {
                 if let Err(refusal) = self.coordinator.propose(seq.0, op) {
-                    self.later(Event::Refused { seq, reason: refusal.to_string() });
+                    self.later(Event::Refused {
+                        seq,
+                        reason: refusal.to_string(),
+                    });
                 }
             }
             // A master has no disk of its own.

@@ -65,7 +65,10 @@ impl<C: Core, K: Ord + Clone, P: Perform<C>> Pump<C, K, P> {
     /// Waits for something to do; false when nothing can come any more.
     async fn wait(&mut self, batch: &mut Vec<C::Event>, out: &mut Vec<Output<C>>) -> bool {
         let room = self.driver.has_room();
-        let due = self.driver.next_timer().and_then(|at_us| self.clock.instant_at(at_us));
+        let due = self
+            .driver
+            .next_timer()
+            .and_then(|at_us| self.clock.instant_at(at_us));
         let timer = async {
             match due {
                 Some(at) => tokio::time::sleep_until(Instant::from_std(at)).await,

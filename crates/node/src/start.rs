@@ -16,20 +16,33 @@ pub const EVENTS: usize = 8192;
 #[allow(missing_docs)]
 pub enum StartError {
     #[error("cannot listen on {address}: {error}; name another port with --port")]
-    Listen { address: SocketAddr, error: std::io::Error },
+    Listen {
+        address: SocketAddr,
+        error: std::io::Error,
+    },
     #[error("{path}: {error}")]
-    Path { path: PathBuf, error: std::io::Error },
+    Path {
+        path: PathBuf,
+        error: std::io::Error,
+    },
     #[error("{path} is in use by another process")]
     InUse { path: PathBuf },
     #[error("{flag}={value}: {why}")]
-    Flag { flag: &'static str, value: String, why: String },
+    Flag {
+        flag: &'static str,
+        value: String,
+        why: String,
+    },
     #[error("{0}")]
     Other(String),
 }
 
 impl StartError {
     pub(crate) fn path(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |error| Self::Path { path: path.to_owned(), error }
+        move |error| Self::Path {
+            path: path.to_owned(),
+            error,
+        }
     }
 }
 
@@ -58,15 +71,29 @@ pub(crate) fn seed() -> Result<u64, StartError> {
 pub(crate) fn lock(dir: &Path) -> Result<File, StartError> {
     std::fs::create_dir_all(dir).map_err(StartError::path(dir))?;
     let path = dir.join(".meseta.lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(StartError::path(&path))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(StartError::path(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse { path: dir.to_owned() }),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse {
+            path: dir.to_owned(),
+        }),
         Err(std::fs::TryLockError::Error(error)) => Err(StartError::Path { path, error }),
     }
 }
 
 /// Waits until the value is as wished, or its sender is gone.
-pub(crate) async fn wait_for<T: Clone>(mut receiver: watch::Receiver<T>, wished: impl FnMut(&T) -> bool) -> Option<T> {
-    receiver.wait_for(wished).await.ok().map(|value| value.clone())
+pub(crate) async fn wait_for<T: Clone>(
+    mut receiver: watch::Receiver<T>,
+    wished: impl FnMut(&T) -> bool,
+) -> Option<T> {
+    receiver
+        .wait_for(wished)
+        .await
+        .ok()
+        .map(|value| value.clone())
 }

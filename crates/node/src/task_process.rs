@@ -1,15 +1,12 @@
 //! The task of a command executor: started by the container room, watched here.
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use meseta_container::{TaskSpec, spawn_task};
 use meseta_executor::command::Event;
 use meseta_model::wait_status::WaitStatus;
 use meseta_proto::mesos::v1;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 /// The signal that ends a task at once.
@@ -23,7 +20,11 @@ pub struct TaskProcess {
 impl TaskProcess {
     /// Signals every process of the task: gently, or for good with `SIGKILL`.
     pub fn signal(&self, signal: i32) {
-        if signal == SIGKILL { self.process.kill() } else { self.process.terminate() }
+        if signal == SIGKILL {
+            self.process.kill()
+        } else {
+            self.process.terminate()
+        }
     }
 
     /// Ends whatever the task left behind.
@@ -37,10 +38,18 @@ impl TaskProcess {
 pub fn start(task: &v1::TaskInfo, events: &mpsc::Sender<Event>) -> Option<TaskProcess> {
     let command = task.command.clone().unwrap_or_default();
     let mut environment: BTreeMap<String, String> = std::env::vars().collect();
-    for variable in command.environment.iter().flat_map(|environment| &environment.variables) {
+    for variable in command
+        .environment
+        .iter()
+        .flat_map(|environment| &environment.variables)
+    {
         environment.insert(variable.name.clone(), variable.value().to_owned());
     }
-    let spec = TaskSpec { command, environment, ..TaskSpec::default() };
+    let spec = TaskSpec {
+        command,
+        environment,
+        ..TaskSpec::default()
+    };
     match spawn_task(&spec) {
         Ok(process) => {
             let process = Arc::new(process);
@@ -60,30 +69,11 @@ pub fn start(task: &v1::TaskInfo, events: &mpsc::Sender<Event>) -> Option<TaskPr
 async fn watch(process: Arc<meseta_container::TaskProcess>, events: mpsc::Sender<Event>) {
     // Sending fails only when the executor is about to end anyway.
     let _ = events.send(Event::TaskStarted).await;
-    let status = match wait(&process).await {
-        Ok(status) => status,
-        Err(error) => {
-            tracing::warn!(%error, "waiting for the task the slow way");
-            blocking_wait(process).await
-        }
-    };
-    let _ = events.send(Event::TaskExited { status }).await;
-}
-
-async fn wait(process: &meseta_container::TaskProcess) -> std::io::Result<WaitStatus> {
-    let over = AsyncFd::register_with_interest(process.as_fd(), Interest::READABLE)?;
-    loop {
-        let mut ready = over.readable().await?;
-        if let Some(status) = process.try_wait() {
-            return Ok(status);
-        }
-        ready.clear_ready();
-    }
-}
-
-/// Where the event loop cannot watch the process, a thread does.
-async fn blocking_wait(process: Arc<meseta_container::TaskProcess>) -> WaitStatus {
     let waited = tokio::task::spawn_blocking(move || process.wait()).await;
     // Nobody else waits for our child, so that the status is lost only if the thread was.
-    waited.ok().flatten().unwrap_or(WaitStatus::signaled(SIGKILL))
+    let status = waited
+        .ok()
+        .flatten()
+        .unwrap_or(WaitStatus::signaled(SIGKILL));
+    let _ = events.send(Event::TaskExited { status }).await;
 }

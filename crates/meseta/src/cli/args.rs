@@ -59,7 +59,12 @@ pub struct Daemon {
 #[derive(Debug, Clone, Args)]
 pub struct Master {
     /// HOST:PORT of the master
-    #[arg(long, env = "MESETA_MASTER", default_value = "127.0.0.1:5050", value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        env = "MESETA_MASTER",
+        default_value = "127.0.0.1:5050",
+        value_name = "HOST:PORT"
+    )]
     pub master: String,
 }
 
@@ -191,6 +196,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
     }
-    let duration: units::Duration = text.parse().map_err(|error: units::BadDuration| error.to_string())?;
-    Ok(Duration::from_nanos(u64::try_from(duration.as_nanos()).map_err(|_| "must not be negative".to_owned())?))
+    let duration: units::Duration = text
+        .parse()
+        .map_err(|error: units::BadDuration| error.to_string())?;
+    Ok(Duration::from_nanos(
+        u64::try_from(duration.as_nanos()).map_err(|_| "must not be negative".to_owned())?,
+    ))
 }

@@ -67,20 +67,35 @@ impl Framework {
     /// # Errors
     /// Nobody answers there, or the master refuses the framework.
     pub async fn subscribe(master: &str, info: v1::FrameworkInfo) -> anyhow::Result<Self> {
-        let client = SchedulerClient { retry: Retry::never(), ..SchedulerClient::new(vec![master.to_owned()]) };
+        let client = SchedulerClient {
+            retry: Retry::never(),
+            ..SchedulerClient::new(vec![master.to_owned()])
+        };
         let call = scheduler::Call {
             r#type: Some(scheduler::call::Type::Subscribe.into()),
             framework_id: info.id.clone(),
-            subscribe: Some(scheduler::call::Subscribe { framework_info: info, ..Default::default() }),
+            subscribe: Some(scheduler::call::Subscribe {
+                framework_info: info,
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let subscription = client.subscribe(&call).await?;
         let mut events = subscription.events;
-        let first = events.next().await?.context("the master ended the stream before it began")?;
+        let first = events
+            .next()
+            .await?
+            .context("the master ended the stream before it began")?;
         if let Some(error) = first.error {
-            return Err(anyhow!("the master refuses this framework: {}", error.message));
+            return Err(anyhow!(
+                "the master refuses this framework: {}",
+                error.message
+            ));
         }
-        let id = first.subscribed.context("the stream does not begin with SUBSCRIBED")?.framework_id;
+        let id = first
+            .subscribed
+            .context("the stream does not begin with SUBSCRIBED")?
+            .framework_id;
         Ok(Self {
             calls: subscription.calls,
             events,
@@ -118,7 +133,8 @@ impl Framework {
     /// The master cannot be told to offer again.
     pub async fn add(&mut self, tasks: Vec<Wanted>) -> anyhow::Result<()> {
         for wanted in tasks {
-            self.by_id.insert(wanted.task.task_id.value.clone(), self.wanted.len());
+            self.by_id
+                .insert(wanted.task.task_id.value.clone(), self.wanted.len());
             self.wanted.push(wanted);
             self.placed.push(None);
         }
@@ -176,10 +192,16 @@ impl Framework {
         taken.collect()
     }
 
-    async fn accept(&mut self, offer: &v1::Offer, fits: Vec<(usize, Vec<v1::Resource>)>) -> anyhow::Result<()> {
+    async fn accept(
+        &mut self,
+        offer: &v1::Offer,
+        fits: Vec<(usize, Vec<v1::Resource>)>,
+    ) -> anyhow::Result<()> {
         let mut tasks = Vec::new();
         for (index, resources) in fits {
-            let Some(wanted) = self.wanted.get(index) else { continue };
+            let Some(wanted) = self.wanted.get(index) else {
+                continue;
+            };
             let mut task = wanted.task.clone();
             task.agent_id = offer.agent_id.clone();
             task.resources = resources;
@@ -201,15 +223,28 @@ impl Framework {
         let accept = scheduler::call::Accept {
             offer_ids: vec![offer.id.clone()],
             operations: vec![launch],
-            filters: Some(v1::Filters { refuse_seconds: Some(0.0) }),
+            filters: Some(v1::Filters {
+                refuse_seconds: Some(0.0),
+            }),
         };
-        self.send(scheduler::call::Type::Accept, |call| call.accept = Some(accept)).await
+        self.send(scheduler::call::Type::Accept, |call| {
+            call.accept = Some(accept)
+        })
+        .await
     }
 
     async fn decline(&mut self, offer: v1::OfferId) -> anyhow::Result<()> {
-        let filters = Some(v1::Filters { refuse_seconds: Some(1.0) });
-        let decline = scheduler::call::Decline { offer_ids: vec![offer], filters };
-        self.send(scheduler::call::Type::Decline, |call| call.decline = Some(decline)).await
+        let filters = Some(v1::Filters {
+            refuse_seconds: Some(1.0),
+        });
+        let decline = scheduler::call::Decline {
+            offer_ids: vec![offer],
+            filters,
+        };
+        self.send(scheduler::call::Type::Decline, |call| {
+            call.decline = Some(decline)
+        })
+        .await
     }
 
     async fn updated(&mut self, status: v1::TaskStatus) -> anyhow::Result<Happening> {
@@ -228,7 +263,10 @@ impl Framework {
         if let Some(Some(place)) = self.placed.get_mut(index) {
             place.status = Some(status.clone());
         }
-        Ok(Happening::Update { index, status: Box::new(status) })
+        Ok(Happening::Update {
+            index,
+            status: Box::new(status),
+        })
     }
 
     /// Kills task `index` if it was launched.
@@ -244,7 +282,8 @@ impl Framework {
             agent_id: Some(place.agent_id.clone()),
             ..Default::default()
         };
-        self.send(scheduler::call::Type::Kill, |call| call.kill = Some(kill)).await
+        self.send(scheduler::call::Type::Kill, |call| call.kill = Some(kill))
+            .await
     }
 
     /// Removes the framework, and with it whatever still runs.

@@ -13,12 +13,20 @@ use super::table::Table;
 /// # Errors
 /// Nobody answers, or the answer is a refusal.
 pub async fn ask(master: &str, kind: master::call::Type) -> anyhow::Result<master::Response> {
-    let call = master::Call { r#type: Some(kind.into()), ..Default::default() };
+    let call = master::Call {
+        r#type: Some(kind.into()),
+        ..Default::default()
+    };
     Ok(OperatorClient::new(master).master(&call).await?)
 }
 
 fn amount(resources: &[v1::Resource], name: &str) -> f64 {
-    resources.iter().filter(|r| r.name == name).filter_map(|r| r.scalar.as_ref()).map(|s| s.value).sum()
+    resources
+        .iter()
+        .filter(|r| r.name == name)
+        .filter_map(|r| r.scalar.as_ref())
+        .map(|s| s.value)
+        .sum()
 }
 
 fn number(value: f64) -> String {
@@ -35,16 +43,34 @@ fn print_json(value: &Value) -> anyhow::Result<()> {
 /// # Errors
 /// As [`ask`].
 pub async fn ps(list: List) -> anyhow::Result<()> {
-    let tasks = ask(&list.master.master, master::call::Type::GetTasks).await?.get_tasks.unwrap_or_default();
-    let agents = ask(&list.master.master, master::call::Type::GetAgents).await?.get_agents.unwrap_or_default();
+    let tasks = ask(&list.master.master, master::call::Type::GetTasks)
+        .await?
+        .get_tasks
+        .unwrap_or_default();
+    let agents = ask(&list.master.master, master::call::Type::GetAgents)
+        .await?
+        .get_agents
+        .unwrap_or_default();
     let hostname = |id: &v1::AgentId| {
-        let agent = agents.agents.iter().find(|agent| agent.agent_info.id.as_ref() == Some(id));
-        agent.map_or_else(|| id.value.clone(), |agent| {
-            format!("{}:{}", agent.agent_info.hostname, agent.agent_info.port())
-        })
+        let agent = agents
+            .agents
+            .iter()
+            .find(|agent| agent.agent_info.id.as_ref() == Some(id));
+        agent.map_or_else(
+            || id.value.clone(),
+            |agent| format!("{}:{}", agent.agent_info.hostname, agent.agent_info.port()),
+        )
     };
-    let over = if list.all { tasks.completed_tasks.as_slice() } else { &[] };
-    let shown = tasks.tasks.iter().chain(&tasks.unreachable_tasks).chain(over);
+    let over = if list.all {
+        tasks.completed_tasks.as_slice()
+    } else {
+        &[]
+    };
+    let shown = tasks
+        .tasks
+        .iter()
+        .chain(&tasks.unreachable_tasks)
+        .chain(over);
     if list.json {
         let rows: Vec<Value> = shown.map(task_json).collect();
         return print_json(&json!(rows));
@@ -53,7 +79,10 @@ pub async fn ps(list: List) -> anyhow::Result<()> {
     for task in shown {
         table.row(vec![
             task.task_id.value.clone(),
-            task.state().as_str_name().trim_start_matches("TASK_").to_owned(),
+            task.state()
+                .as_str_name()
+                .trim_start_matches("TASK_")
+                .to_owned(),
             hostname(&task.agent_id),
             number(amount(&task.resources, "cpus")),
             number(amount(&task.resources, "mem")),
@@ -81,19 +110,29 @@ fn task_json(task: &v1::Task) -> Value {
 /// # Errors
 /// As [`ask`].
 pub async fn agents(list: List) -> anyhow::Result<()> {
-    let agents = ask(&list.master.master, master::call::Type::GetAgents).await?.get_agents.unwrap_or_default();
+    let agents = ask(&list.master.master, master::call::Type::GetAgents)
+        .await?
+        .get_agents
+        .unwrap_or_default();
     if list.json {
         let rows: Vec<Value> = agents.agents.iter().map(agent_json).collect();
         return print_json(&json!(rows));
     }
-    let mut table = Table::new(&["AGENT", "ADDRESS", "STATE", "CPUS", "MEM", "DISK", "VERSION"]);
+    let mut table = Table::new(&[
+        "AGENT", "ADDRESS", "STATE", "CPUS", "MEM", "DISK", "VERSION",
+    ]);
     for agent in &agents.agents {
         let of = |name| {
             let used = number(amount(&agent.allocated_resources, name));
             format!("{used}/{}", number(amount(&agent.total_resources, name)))
         };
         table.row(vec![
-            agent.agent_info.id.as_ref().map(|id| id.value.clone()).unwrap_or_default(),
+            agent
+                .agent_info
+                .id
+                .as_ref()
+                .map(|id| id.value.clone())
+                .unwrap_or_default(),
             format!("{}:{}", agent.agent_info.hostname, agent.agent_info.port()),
             if agent.active { "active" } else { "inactive" }.to_owned(),
             of("cpus"),
@@ -103,7 +142,14 @@ pub async fn agents(list: List) -> anyhow::Result<()> {
         ]);
     }
     for info in &agents.recovered_agents {
-        let mut row = vec![info.id.as_ref().map(|id| id.value.clone()).unwrap_or_default(), info.hostname.clone(), "recovered".to_owned()];
+        let mut row = vec![
+            info.id
+                .as_ref()
+                .map(|id| id.value.clone())
+                .unwrap_or_default(),
+            info.hostname.clone(),
+            "recovered".to_owned(),
+        ];
         row.resize(7, String::new());
         table.row(row);
     }
@@ -131,18 +177,33 @@ fn agent_json(agent: &master::response::get_agents::Agent) -> Value {
 pub async fn frameworks(list: List) -> anyhow::Result<()> {
     let answer = ask(&list.master.master, master::call::Type::GetFrameworks).await?;
     let frameworks = answer.get_frameworks.unwrap_or_default();
-    let over = if list.all { frameworks.completed_frameworks.as_slice() } else { &[] };
-    let live = frameworks.frameworks.iter().map(|framework| (framework, state(framework)));
-    let shown: Vec<_> = live.chain(over.iter().map(|framework| (framework, "completed"))).collect();
+    let over = if list.all {
+        frameworks.completed_frameworks.as_slice()
+    } else {
+        &[]
+    };
+    let live = frameworks
+        .frameworks
+        .iter()
+        .map(|framework| (framework, state(framework)));
+    let shown: Vec<_> = live
+        .chain(over.iter().map(|framework| (framework, "completed")))
+        .collect();
     if list.json {
-        let rows: Vec<Value> = shown.iter().map(|(framework, state)| framework_json(framework, state)).collect();
+        let rows: Vec<Value> = shown
+            .iter()
+            .map(|(framework, state)| framework_json(framework, state))
+            .collect();
         return print_json(&json!(rows));
     }
     let mut table = Table::new(&["FRAMEWORK", "NAME", "STATE", "USER", "ROLES", "CPUS", "MEM"]);
     for (framework, state) in shown {
         let info = &framework.framework_info;
         table.row(vec![
-            info.id.as_ref().map(|id| id.value.clone()).unwrap_or_default(),
+            info.id
+                .as_ref()
+                .map(|id| id.value.clone())
+                .unwrap_or_default(),
             info.name.clone(),
             state.to_owned(),
             info.user.clone(),
@@ -156,7 +217,11 @@ pub async fn frameworks(list: List) -> anyhow::Result<()> {
 }
 
 fn roles(info: &v1::FrameworkInfo) -> String {
-    if info.roles.is_empty() { info.role().to_owned() } else { info.roles.join(",") }
+    if info.roles.is_empty() {
+        info.role().to_owned()
+    } else {
+        info.roles.join(",")
+    }
 }
 
 fn state(framework: &master::response::get_frameworks::Framework) -> &'static str {
@@ -184,9 +249,13 @@ fn framework_json(framework: &master::response::get_frameworks::Framework, state
 /// The master answers with something that is not JSON. No answer at all is not an error.
 pub async fn version(list: List) -> anyhow::Result<()> {
     let own = env!("CARGO_PKG_VERSION");
-    let answer = OperatorClient::new(list.master.master.as_str()).get("/version").await;
+    let answer = OperatorClient::new(list.master.master.as_str())
+        .get("/version")
+        .await;
     let master: Option<Value> = match answer {
-        Ok(answer) => Some(serde_json::from_slice(&answer.body).context("the master's /version is not JSON")?),
+        Ok(answer) => Some(
+            serde_json::from_slice(&answer.body).context("the master's /version is not JSON")?,
+        ),
         Err(_) => None,
     };
     if list.json {
@@ -195,10 +264,22 @@ pub async fn version(list: List) -> anyhow::Result<()> {
     println!("meseta {own}");
     match master {
         Some(version) => {
-            let text = |key: &str| version.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+            let text = |key: &str| {
+                version
+                    .get(key)
+                    .and_then(Value::as_str)
+                    .unwrap_or("?")
+                    .to_owned()
+            };
             let ours = version.get("meseta_version").and_then(Value::as_str);
-            let ours = ours.map(|ours| format!(" (meseta {ours})")).unwrap_or_default();
-            println!("master at {}: Mesos {}{ours}", list.master.master, text("version"));
+            let ours = ours
+                .map(|ours| format!(" (meseta {ours})"))
+                .unwrap_or_default();
+            println!(
+                "master at {}: Mesos {}{ours}",
+                list.master.master,
+                text("version")
+            );
         }
         None => println!("master at {}: no answer", list.master.master),
     }

@@ -31,7 +31,12 @@ impl Output {
             Stream::Stderr => "stderr",
         };
         let path = format!("/frameworks/{framework}/executors/{executor}/runs/latest/{name}");
-        Self { client: OperatorClient::new(agent), path, stream, offset: 0 }
+        Self {
+            client: OperatorClient::new(agent),
+            path,
+            stream,
+            offset: 0,
+        }
     }
 
     /// Everything that is new since the last call.
@@ -60,7 +65,11 @@ impl Output {
     /// The agent cannot be read from, or nobody reads what is printed.
     pub async fn print(&mut self, prefix: &str) -> anyhow::Result<()> {
         let new = self.read().await?;
-        let shown = if prefix.is_empty() { new } else { prefixed(&new, prefix) };
+        let shown = if prefix.is_empty() {
+            new
+        } else {
+            prefixed(&new, prefix)
+        };
         match self.stream {
             Stream::Stdout => write_all(std::io::stdout(), &shown)?,
             Stream::Stderr => write_all(std::io::stderr(), &shown)?,
@@ -92,7 +101,14 @@ pub fn is_over(state: v1::TaskState) -> bool {
     use v1::TaskState as S;
     matches!(
         state,
-        S::TaskFinished | S::TaskFailed | S::TaskKilled | S::TaskError | S::TaskLost | S::TaskDropped | S::TaskGone | S::TaskGoneByOperator
+        S::TaskFinished
+            | S::TaskFailed
+            | S::TaskKilled
+            | S::TaskError
+            | S::TaskLost
+            | S::TaskDropped
+            | S::TaskGone
+            | S::TaskGoneByOperator
     )
 }
 

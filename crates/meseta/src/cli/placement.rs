@@ -16,9 +16,14 @@ impl Needs {
     #[must_use]
     pub fn unmet(&self, attributes: &[v1::Attribute]) -> Option<String> {
         let met = |name: &str, value: &str| {
-            attributes.iter().any(|attribute| attribute.name == name && attribute_text(attribute) == value)
+            attributes
+                .iter()
+                .any(|attribute| attribute.name == name && attribute_text(attribute) == value)
         };
-        let unmet = self.constraints.iter().find(|(name, value)| !met(name, value));
+        let unmet = self
+            .constraints
+            .iter()
+            .find(|(name, value)| !met(name, value));
         unmet.map(|(name, value)| format!("its attributes lack {name}={value}"))
     }
 
@@ -44,7 +49,10 @@ impl<'a> Pool<'a> {
     /// The whole offer.
     #[must_use]
     pub fn new(offer: &'a v1::Offer) -> Self {
-        Self { left: offer.resources.clone(), attributes: &offer.attributes }
+        Self {
+            left: offer.resources.clone(),
+            attributes: &offer.attributes,
+        }
     }
 
     /// Takes what is needed out of the pool; `None`, and nothing taken, if it does not hold that.
@@ -55,16 +63,27 @@ impl<'a> Pool<'a> {
         let mut taken = Vec::new();
         for (name, need) in &needs.scalars {
             let mut wanted = millis(*need);
-            for resource in self.left.iter_mut().filter(|r| r.name == *name && r.disk.is_none()) {
-                let Some(scalar) = &mut resource.scalar else { continue };
+            for resource in self
+                .left
+                .iter_mut()
+                .filter(|r| r.name == *name && r.disk.is_none())
+            {
+                let Some(scalar) = &mut resource.scalar else {
+                    continue;
+                };
                 let part = wanted.min(millis(scalar.value));
                 if part <= 0 {
                     continue;
                 }
                 scalar.value = (millis(scalar.value) - part) as f64 / 1000.0;
                 wanted -= part;
-                let scalar = Some(v1::value::Scalar { value: part as f64 / 1000.0 });
-                taken.push(v1::Resource { scalar, ..resource.clone() });
+                let scalar = Some(v1::value::Scalar {
+                    value: part as f64 / 1000.0,
+                });
+                taken.push(v1::Resource {
+                    scalar,
+                    ..resource.clone()
+                });
             }
         }
         Some(taken)
@@ -73,8 +92,13 @@ impl<'a> Pool<'a> {
 
 /// The sum of a scalar, volumes and special disks left out.
 fn amount(resources: &[v1::Resource], name: &str) -> f64 {
-    let plain = resources.iter().filter(|r| r.name == name && r.disk.is_none());
-    plain.filter_map(|r| r.scalar.as_ref()).map(|scalar| scalar.value).sum()
+    let plain = resources
+        .iter()
+        .filter(|r| r.name == name && r.disk.is_none());
+    plain
+        .filter_map(|r| r.scalar.as_ref())
+        .map(|scalar| scalar.value)
+        .sum()
 }
 
 /// Thousandths, the unit in which Mesos compares.
@@ -86,7 +110,11 @@ fn attribute_text(attribute: &v1::Attribute) -> String {
     if let Some(text) = &attribute.text {
         return text.value.clone();
     }
-    attribute.scalar.as_ref().map(|scalar| scalar.value.to_string()).unwrap_or_default()
+    attribute
+        .scalar
+        .as_ref()
+        .map(|scalar| scalar.value.to_string())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -106,18 +134,37 @@ mod tests {
 
     fn offer() -> v1::Offer {
         let text = Some(v1::value::Text { value: "r1".into() });
-        let rack = v1::Attribute { name: "rack".into(), text, ..Default::default() };
-        let resources = vec![scalar("cpus", 0.3, None), scalar("cpus", 1.0, Some("web")), scalar("mem", 64.0, None)];
-        v1::Offer { attributes: vec![rack], resources, ..Default::default() }
+        let rack = v1::Attribute {
+            name: "rack".into(),
+            text,
+            ..Default::default()
+        };
+        let resources = vec![
+            scalar("cpus", 0.3, None),
+            scalar("cpus", 1.0, Some("web")),
+            scalar("mem", 64.0, None),
+        ];
+        v1::Offer {
+            attributes: vec![rack],
+            resources,
+            ..Default::default()
+        }
     }
 
     #[test]
     fn a_need_may_be_met_from_several_reservations() {
         let offer = offer();
         let mut pool = Pool::new(&offer);
-        let needs = Needs { scalars: vec![("cpus", 0.5), ("mem", 64.0)], ..Default::default() };
+        let needs = Needs {
+            scalars: vec![("cpus", 0.5), ("mem", 64.0)],
+            ..Default::default()
+        };
         let taken = pool.take(&needs).expect("it fits");
-        let expected = [scalar("cpus", 0.3, None), scalar("cpus", 0.2, Some("web")), scalar("mem", 64.0, None)];
+        let expected = [
+            scalar("cpus", 0.3, None),
+            scalar("cpus", 0.2, Some("web")),
+            scalar("mem", 64.0, None),
+        ];
         assert_eq!(taken, expected);
         assert_eq!(pool.take(&needs), None, "the memory is used up");
         assert_eq!(needs.shortfalls(&pool.left), ["mem: 0 of 64"]);
@@ -126,9 +173,15 @@ mod tests {
     #[test]
     fn constraints_are_named_when_unmet() {
         let offer = offer();
-        let constraint = |value: &str| Needs { constraints: vec![("rack".into(), value.into())], ..Default::default() };
+        let constraint = |value: &str| Needs {
+            constraints: vec![("rack".into(), value.into())],
+            ..Default::default()
+        };
         assert_eq!(Pool::new(&offer).take(&constraint("r1")), Some(vec![]));
         assert_eq!(Pool::new(&offer).take(&constraint("r2")), None);
-        assert_eq!(constraint("r2").unmet(&offer.attributes).as_deref(), Some("its attributes lack rack=r2"));
+        assert_eq!(
+            constraint("r2").unmet(&offer.attributes).as_deref(),
+            Some("its attributes lack rack=r2")
+        );
     }
 }

@@ -43,8 +43,11 @@ pub async fn run(run: Run) -> anyhow::Result<i32> {
 }
 
 fn framework_info(run: &Run) -> v1::FrameworkInfo {
-    let mut capabilities =
-        vec![Capability::MultiRole, Capability::PartitionAware, Capability::ReservationRefinement];
+    let mut capabilities = vec![
+        Capability::MultiRole,
+        Capability::PartitionAware,
+        Capability::ReservationRefinement,
+    ];
     if run.gpus > 0 {
         capabilities.push(Capability::GpuResources);
     }
@@ -54,7 +57,9 @@ fn framework_info(run: &Run) -> v1::FrameworkInfo {
         roles: vec![run.role.clone()],
         capabilities: capabilities
             .into_iter()
-            .map(|kind| v1::framework_info::Capability { r#type: Some(kind.into()) })
+            .map(|kind| v1::framework_info::Capability {
+                r#type: Some(kind.into()),
+            })
             .collect(),
         checkpoint: Some(run.detach),
         failover_timeout: run.detach.then_some(DETACHED_FAILOVER_TIMEOUT),
@@ -63,20 +68,33 @@ fn framework_info(run: &Run) -> v1::FrameworkInfo {
 }
 
 fn current_user() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".to_owned())
+    std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "root".to_owned())
 }
 
 fn needs(run: &Run) -> Needs {
-    let scalars = [("cpus", run.cpus), ("mem", run.mem), ("disk", run.disk), ("gpus", f64::from(run.gpus))];
+    let scalars = [
+        ("cpus", run.cpus),
+        ("mem", run.mem),
+        ("disk", run.disk),
+        ("gpus", f64::from(run.gpus)),
+    ];
     Needs {
-        scalars: scalars.into_iter().filter(|(_, amount)| *amount > 0.0).collect(),
+        scalars: scalars
+            .into_iter()
+            .filter(|(_, amount)| *amount > 0.0)
+            .collect(),
         constraints: run.constraint.clone(),
     }
 }
 
 /// One argument is a shell line, as with ssh; more are taken as they are.
 fn command(run: &Run) -> v1::CommandInfo {
-    let mut command = v1::CommandInfo { user: run.user.clone(), ..Default::default() };
+    let mut command = v1::CommandInfo {
+        user: run.user.clone(),
+        ..Default::default()
+    };
     match run.command.as_slice() {
         [line] => command.value = Some(line.clone()),
         arguments => {
@@ -85,39 +103,73 @@ fn command(run: &Run) -> v1::CommandInfo {
             command.arguments = arguments.to_vec();
         }
     }
-    command.uris = run.uri.iter().map(|uri| v1::command_info::Uri { value: uri.clone(), ..Default::default() }).collect();
-    let variables = run.env.iter().map(|(name, value)| v1::environment::Variable {
-        name: name.clone(),
-        value: Some(value.clone()),
-        ..Default::default()
+    command.uris = run
+        .uri
+        .iter()
+        .map(|uri| v1::command_info::Uri {
+            value: uri.clone(),
+            ..Default::default()
+        })
+        .collect();
+    let variables = run
+        .env
+        .iter()
+        .map(|(name, value)| v1::environment::Variable {
+            name: name.clone(),
+            value: Some(value.clone()),
+            ..Default::default()
+        });
+    command.environment = (!run.env.is_empty()).then(|| v1::Environment {
+        variables: variables.collect(),
     });
-    command.environment = (!run.env.is_empty()).then(|| v1::Environment { variables: variables.collect() });
     command
 }
 
 fn tasks(run: &Run) -> Vec<Wanted> {
     let stem = run.name.clone().unwrap_or_else(|| stem(&run.command));
-    let stamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+    let stamp = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros());
     let unique = format!("{:x}{:x}", stamp, std::process::id());
     let wanted = (0..run.instances).map(|instance| {
-        let suffix = if run.instances > 1 { format!(".{instance}") } else { String::new() };
+        let suffix = if run.instances > 1 {
+            format!(".{instance}")
+        } else {
+            String::new()
+        };
         let task = v1::TaskInfo {
             name: stem.clone(),
-            task_id: v1::TaskId { value: format!("{stem}.{unique}{suffix}") },
+            task_id: v1::TaskId {
+                value: format!("{stem}.{unique}{suffix}"),
+            },
             command: Some(command(run)),
             ..Default::default()
         };
-        Wanted { task, needs: needs(run) }
+        Wanted {
+            task,
+            needs: needs(run),
+        }
     });
     wanted.collect()
 }
 
 /// A task name out of a command: what stands behind the last slash of its first word.
 fn stem(command: &[String]) -> String {
-    let word = command.first().and_then(|first| first.split_whitespace().next()).unwrap_or("task");
+    let word = command
+        .first()
+        .and_then(|first| first.split_whitespace().next())
+        .unwrap_or("task");
     let name = word.rsplit('/').next().unwrap_or(word);
-    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(40).collect();
-    if name.is_empty() { "task".to_owned() } else { name }
+    let name: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c))
+        .take(40)
+        .collect();
+    if name.is_empty() {
+        "task".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Why watching stopped.
@@ -167,7 +219,11 @@ impl Session {
         let mut pause = LOOK_FIRST;
         let mut look = self.started + LOOK_FIRST;
         loop {
-            let explain = if self.explained { never } else { self.started + EXPLAIN_AFTER };
+            let explain = if self.explained {
+                never
+            } else {
+                self.started + EXPLAIN_AFTER
+            };
             let give_up = timeout.filter(|_| !self.all_run()).unwrap_or(never);
             tokio::select! {
                 happening = self.framework.next() => self.happened(happening?).await?,
@@ -212,7 +268,10 @@ impl Session {
     }
 
     fn launched(&mut self, index: usize) {
-        let (Some(place), Some(wanted)) = (self.framework.placed(index), self.framework.wanted().get(index)) else {
+        let (Some(place), Some(wanted)) = (
+            self.framework.placed(index),
+            self.framework.wanted().get(index),
+        ) else {
             return;
         };
         let task = &wanted.task.task_id.value;
@@ -244,13 +303,18 @@ impl Session {
         }
         if WaitStatus::from_message(status.message()).is_none() && code != 0 && !self.run.json {
             let state = state.as_str_name();
-            eprintln!("meseta: task {} is {state}: {}", status.task_id.value, status.message());
+            eprintln!(
+                "meseta: task {} is {state}: {}",
+                status.task_id.value,
+                status.message()
+            );
         }
         Ok(())
     }
 
     async fn explain(&mut self) {
-        if std::mem::replace(&mut self.explained, true) || self.framework.waiting().next().is_none() {
+        if std::mem::replace(&mut self.explained, true) || self.framework.waiting().next().is_none()
+        {
             return;
         }
         let report = shortfall::report(&self.run.master.master, &needs(&self.run)).await;
@@ -281,7 +345,11 @@ impl Session {
         if self.run.json || self.run.detach {
             return Ok(());
         }
-        let prefix = if self.outputs.len() > 1 { format!("[{index}] ") } else { String::new() };
+        let prefix = if self.outputs.len() > 1 {
+            format!("[{index}] ")
+        } else {
+            String::new()
+        };
         if let Some(Some((stdout, stderr))) = self.outputs.get_mut(index) {
             stdout.print(&prefix).await?;
             stderr.print(&prefix).await?;
@@ -295,7 +363,7 @@ impl Session {
         }
     }
 
-    async fn end(mut self, stopped: anyhow::Result<Stopped>) -> anyhow::Result<i32> {
+    async fn end(self, stopped: anyhow::Result<Stopped>) -> anyhow::Result<i32> {
         match stopped {
             Ok(Stopped::AllOver) => {
                 self.framework.tear_down().await?;
@@ -315,7 +383,10 @@ impl Session {
             }
             Ok(Stopped::TimedOut) => {
                 let waiting = self.outputs.len() - self.running.len();
-                eprintln!("meseta: gave up: {waiting} of {} did not run in time", self.outputs.len());
+                eprintln!(
+                    "meseta: gave up: {waiting} of {} did not run in time",
+                    self.outputs.len()
+                );
                 self.kill_all().await?;
                 Ok(TIMED_OUT)
             }
@@ -325,8 +396,9 @@ impl Session {
 
     /// Kills what runs, waits for its end, then removes the framework.
     async fn kill_all(mut self) -> anyhow::Result<()> {
-        let live: Vec<usize> =
-            (0..self.outputs.len()).filter(|index| self.framework.placed(*index).is_some() && !self.over.contains(index)).collect();
+        let live: Vec<usize> = (0..self.outputs.len())
+            .filter(|index| self.framework.placed(*index).is_some() && !self.over.contains(index))
+            .collect();
         for index in &live {
             self.framework.kill(*index).await?;
         }
@@ -366,7 +438,8 @@ mod tests {
 
     #[test]
     fn names_come_from_commands() {
-        let name = |words: &[&str]| stem(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
+        let name =
+            |words: &[&str]| stem(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
         assert_eq!(name(&["/bin/echo", "hi"]), "echo");
         assert_eq!(name(&["sleep 5; true"]), "sleep");
         assert_eq!(name(&["*"]), "task");
@@ -375,11 +448,27 @@ mod tests {
     #[test]
     fn exit_codes_are_those_of_the_command() {
         let code = |state: TaskState, message: &str| {
-            exit_code(&TaskStatus { state: state.into(), message: Some(message.into()), ..Default::default() })
+            exit_code(&TaskStatus {
+                state: state.into(),
+                message: Some(message.into()),
+                ..Default::default()
+            })
         };
-        assert_eq!(code(TaskState::TaskFinished, "Command exited with status 0"), 0);
-        assert_eq!(code(TaskState::TaskFailed, "Command exited with status 3"), 3);
-        assert_eq!(code(TaskState::TaskFailed, "Command terminated with signal Killed"), 137);
+        assert_eq!(
+            code(TaskState::TaskFinished, "Command exited with status 0"),
+            0
+        );
+        assert_eq!(
+            code(TaskState::TaskFailed, "Command exited with status 3"),
+            3
+        );
+        assert_eq!(
+            code(
+                TaskState::TaskFailed,
+                "Command terminated with signal Killed"
+            ),
+            137
+        );
         assert_eq!(code(TaskState::TaskLost, "agent gone"), 1);
     }
 }

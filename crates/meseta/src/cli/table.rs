@@ -17,7 +17,9 @@ impl Table {
     /// A table with these column titles.
     #[must_use]
     pub fn new(titles: &[&str]) -> Self {
-        Self { rows: vec![titles.iter().map(|&title| title.to_owned()).collect()] }
+        Self {
+            rows: vec![titles.iter().map(|&title| title.to_owned()).collect()],
+        }
     }
 
     /// Adds a row; it has as many cells as there are titles.
@@ -34,7 +36,11 @@ impl Table {
         let widths = self.widths(width);
         let mut text = String::new();
         for row in &self.rows {
-            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| fit(cell, *width)).collect();
+            let cells: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| fit(cell, *width))
+                .collect();
             text.push_str(cells.join("  ").trim_end());
             text.push('\n');
         }
@@ -43,8 +49,11 @@ impl Table {
 
     fn widths(&self, width: usize) -> Vec<usize> {
         let columns = self.rows.first().map_or(0, Vec::len);
-        let widest = |column| self.rows.iter().filter_map(|row: &Vec<String>| row.get(column)).map(|cell| cell.width()).max();
-        let mut widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
+        let widest = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.width()).max().unwrap_or(0)
+        };
+        let mut widths: Vec<usize> = (0..columns).map(widest).collect();
         let gaps = 2 * columns.saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > width {
             match widths.iter_mut().max() {
@@ -90,7 +99,10 @@ mod tests {
     fn the_widest_column_is_cut_first() {
         let mut table = Table::new(&["ID", "STATE"]);
         table.row(vec!["a-very-long-identifier".into(), "RUNNING".into()]);
-        assert_eq!(table.text(usize::MAX), "ID                      STATE\na-very-long-identifier  RUNNING\n");
+        assert_eq!(
+            table.text(usize::MAX),
+            "ID                      STATE\na-very-long-identifier  RUNNING\n"
+        );
         assert_eq!(table.text(19), "ID          STATE\na-very-lo…  RUNNING\n");
     }
 }

@@ -17,8 +17,15 @@ const CANDIDATES_SHOWN: usize = 5;
 
 /// Finds the one task whose id is, or begins with, `name`.
 async fn find(master: &str, name: &str) -> anyhow::Result<v1::Task> {
-    let tasks = ask(master, master::call::Type::GetTasks).await?.get_tasks.unwrap_or_default();
-    let all = tasks.tasks.into_iter().chain(tasks.unreachable_tasks).chain(tasks.completed_tasks);
+    let tasks = ask(master, master::call::Type::GetTasks)
+        .await?
+        .get_tasks
+        .unwrap_or_default();
+    let all = tasks
+        .tasks
+        .into_iter()
+        .chain(tasks.unreachable_tasks)
+        .chain(tasks.completed_tasks);
     pick(all.collect(), name)
 }
 
@@ -26,24 +33,49 @@ fn pick(tasks: Vec<v1::Task>, name: &str) -> anyhow::Result<v1::Task> {
     if let Some(exact) = tasks.iter().find(|task| task.task_id.value == name) {
         return Ok(exact.clone());
     }
-    let mut found: Vec<v1::Task> = tasks.into_iter().filter(|task| task.task_id.value.starts_with(name)).collect();
+    let mut found: Vec<v1::Task> = tasks
+        .into_iter()
+        .filter(|task| task.task_id.value.starts_with(name))
+        .collect();
     match found.len() {
         0 => bail!("no task's id begins with '{name}'; `meseta ps --all` lists them"),
         1 => found.pop().context("there is one"),
         n => {
-            let ids: Vec<&str> = found.iter().take(CANDIDATES_SHOWN).map(|task| task.task_id.value.as_str()).collect();
+            let ids: Vec<&str> = found
+                .iter()
+                .take(CANDIDATES_SHOWN)
+                .map(|task| task.task_id.value.as_str())
+                .collect();
             let more = if n > CANDIDATES_SHOWN { ", …" } else { "" };
-            bail!("{n} tasks' ids begin with '{name}': {}{more}", ids.join(", "))
+            bail!(
+                "{n} tasks' ids begin with '{name}': {}{more}",
+                ids.join(", ")
+            )
         }
     }
 }
 
 /// Where the agent `id` listens.
 async fn agent_address(master: &str, id: &v1::AgentId) -> anyhow::Result<String> {
-    let agents = ask(master, master::call::Type::GetAgents).await?.get_agents.unwrap_or_default();
-    let agent = agents.agents.iter().find(|agent| agent.agent_info.id.as_ref() == Some(id));
-    let agent = agent.with_context(|| format!("agent {} is not registered, so its files cannot be read", id.value))?;
-    let pid = agent.pid.as_deref().and_then(|pid| pid.rsplit_once('@')).map(|(_, address)| address.to_owned());
+    let agents = ask(master, master::call::Type::GetAgents)
+        .await?
+        .get_agents
+        .unwrap_or_default();
+    let agent = agents
+        .agents
+        .iter()
+        .find(|agent| agent.agent_info.id.as_ref() == Some(id));
+    let agent = agent.with_context(|| {
+        format!(
+            "agent {} is not registered, so its files cannot be read",
+            id.value
+        )
+    })?;
+    let pid = agent
+        .pid
+        .as_deref()
+        .and_then(|pid| pid.rsplit_once('@'))
+        .map(|(_, address)| address.to_owned());
     Ok(pid.unwrap_or_else(|| format!("{}:{}", agent.agent_info.hostname, agent.agent_info.port())))
 }
 
@@ -55,9 +87,17 @@ pub async fn logs(logs: Logs) -> anyhow::Result<()> {
     let master = &logs.master.master;
     let mut task = find(master, &logs.task).await?;
     let agent = agent_address(master, &task.agent_id).await?;
-    let executor = task.executor_id.as_ref().map(|id| id.value.clone()).filter(|id| !id.is_empty());
+    let executor = task
+        .executor_id
+        .as_ref()
+        .map(|id| id.value.clone())
+        .filter(|id| !id.is_empty());
     let executor = executor.unwrap_or_else(|| task.task_id.value.clone());
-    let stream = if logs.stderr { Stream::Stderr } else { Stream::Stdout };
+    let stream = if logs.stderr {
+        Stream::Stderr
+    } else {
+        Stream::Stdout
+    };
     let mut output = Output::new(&agent, &task.framework_id.value, &executor, stream);
     let id = task.task_id.value.clone();
     loop {
@@ -109,15 +149,36 @@ mod tests {
     use meseta_proto::mesos::v1::{Task, TaskId};
 
     fn tasks(ids: &[&str]) -> Vec<Task> {
-        ids.iter().map(|id| Task { task_id: TaskId { value: (*id).into() }, ..Default::default() }).collect()
+        ids.iter()
+            .map(|id| Task {
+                task_id: TaskId {
+                    value: (*id).into(),
+                },
+                ..Default::default()
+            })
+            .collect()
     }
 
     #[test]
     fn a_prefix_names_a_task_if_it_names_only_one() {
-        let id = |ids: &[&str], name| pick(tasks(ids), name).map(|task| task.task_id.value).map_err(|e| e.to_string());
+        let id = |ids: &[&str], name| {
+            pick(tasks(ids), name)
+                .map(|task| task.task_id.value)
+                .map_err(|e| e.to_string())
+        };
         assert_eq!(id(&["echo.1", "sleep.2"], "ec"), Ok("echo.1".into()));
-        assert_eq!(id(&["echo", "echo.1"], "echo"), Ok("echo".into()), "an exact id wins");
-        assert_eq!(id(&["echo.1", "echo.2"], "echo"), Err("2 tasks' ids begin with 'echo': echo.1, echo.2".into()));
-        assert_eq!(id(&[], "x"), Err("no task's id begins with 'x'; `meseta ps --all` lists them".into()));
+        assert_eq!(
+            id(&["echo", "echo.1"], "echo"),
+            Ok("echo".into()),
+            "an exact id wins"
+        );
+        assert_eq!(
+            id(&["echo.1", "echo.2"], "echo"),
+            Err("2 tasks' ids begin with 'echo': echo.1, echo.2".into())
+        );
+        assert_eq!(
+            id(&[], "x"),
+            Err("no task's id begins with 'x'; `meseta ps --all` lists them".into())
+        );
     }
 }

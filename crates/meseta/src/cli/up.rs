@@ -55,7 +55,10 @@ impl Cluster {
         let mut flags = values(&[MASTER, LOGGING])?;
         flags.set("port", up.port.to_string());
         flags.set("work_dir", work_dir.join("master").display().to_string());
-        flags.set("offer_timeout", format!("{}ms", up.offer_timeout.as_millis()));
+        flags.set(
+            "offer_timeout",
+            format!("{}ms", up.offer_timeout.as_millis()),
+        );
         let master = master::start(daemon::master_config(&flags)?).await?;
         let address = master.address();
         let mut agents = Vec::new();
@@ -83,16 +86,29 @@ impl Cluster {
     }
 }
 
-fn agent_config(up: &Up, work_dir: &Path, index: u16, master: SocketAddr) -> anyhow::Result<agent::Config> {
+fn agent_config(
+    up: &Up,
+    work_dir: &Path,
+    index: u16,
+    master: SocketAddr,
+) -> anyhow::Result<agent::Config> {
     let work_dir = work_dir.join(format!("agent-{index}"));
     std::fs::create_dir_all(&work_dir).with_context(|| work_dir.display().to_string())?;
     let machine = Machine::detect(&work_dir).context("how much this machine has")?;
     let part = machine.part_text(u64::from(index), u64::from(up.agents));
     // Port 0 means any free port, for the agents too.
-    let port = if up.port == 0 { 0 } else { up.port.checked_add(index + 1).context("--port is too high")? };
+    let port = if up.port == 0 {
+        0
+    } else {
+        up.port
+            .checked_add(index + 1)
+            .context("--port is too high")?
+    };
     let mut flags = values(&[AGENT, LOGGING])?;
     flags.set("port", port.to_string());
     flags.set("master", master.to_string());
+    // The master waits already; a herd of strangers does not.
+    flags.set("registration_backoff_factor", "1ms");
     flags.set("work_dir", work_dir.display().to_string());
     flags.set("runtime_dir", work_dir.join("run").display().to_string());
     flags.set("resources", up.resources.clone().unwrap_or(part));
@@ -108,10 +124,15 @@ fn values(tables: &[&'static [crate::flags::Flag]]) -> anyhow::Result<Values> {
 fn work_dir(up: &Up) -> anyhow::Result<(PathBuf, bool)> {
     if let Some(dir) = &up.work_dir {
         std::fs::create_dir_all(dir).with_context(|| format!("--work-dir={}", dir.display()))?;
-        let dir = dir.canonicalize().with_context(|| format!("--work-dir={}", dir.display()))?;
+        let dir = dir
+            .canonicalize()
+            .with_context(|| format!("--work-dir={}", dir.display()))?;
         return Ok((dir, false));
     }
-    let dir = tempfile::Builder::new().prefix("meseta-up-").tempdir().context("a temporary work directory")?;
+    let dir = tempfile::Builder::new()
+        .prefix("meseta-up-")
+        .tempdir()
+        .context("a temporary work directory")?;
     let path = dir.keep();
     // Tasks of other users must reach their sandboxes.
     use std::os::unix::fs::PermissionsExt;
@@ -121,12 +142,28 @@ fn work_dir(up: &Up) -> anyhow::Result<(PathBuf, bool)> {
 
 fn greet(up: &Up, work_dir: &Path, temporary: bool, started: Instant) {
     let ready = started.elapsed().as_millis();
-    println!("Meseta is up after {ready} ms: one master and {} agents, as {}.", up.agents, user());
-    println!("  API      http://127.0.0.1:{}  (try /state, /metrics)", up.port);
-    let note = if temporary { " (removed at the end)" } else { "" };
+    println!(
+        "Meseta is up after {ready} ms: one master and {} agents, as {}.",
+        up.agents,
+        user()
+    );
+    println!(
+        "  API      http://127.0.0.1:{}  (try /state, /metrics)",
+        up.port
+    );
+    let note = if temporary {
+        " (removed at the end)"
+    } else {
+        ""
+    };
     println!("  State in {}{note}", work_dir.display());
-    let program = std::env::current_exe().map_or_else(|_| "meseta".to_owned(), |path| path.display().to_string());
-    let master = if up.port == 5050 { String::new() } else { format!(" --master 127.0.0.1:{}", up.port) };
+    let program = std::env::current_exe()
+        .map_or_else(|_| "meseta".to_owned(), |path| path.display().to_string());
+    let master = if up.port == 5050 {
+        String::new()
+    } else {
+        format!(" --master 127.0.0.1:{}", up.port)
+    };
     println!("Try in another terminal:");
     println!("  {program} run{master} -- echo hello");
     println!("  {program} ps{master}\n");

@@ -7,9 +7,39 @@ use super::{Flag, flag};
 /// Logging flags of both daemons.
 pub const LOGGING: &[Flag] = &[
     flag("quiet", Bool, Some("false"), Honoured, "Log errors only"),
-    flag("logging_level", Text, Some("INFO"), Honoured, "Log at this level and above: INFO, WARNING, ERROR"),
-    flag("log_dir", Text, None, Refused("logs go to stderr; let the supervisor keep them"), "Directory for log files"),
-    flag("logbufsecs", Count, Some("0"), Inert("logs are not buffered"), "Seconds to buffer logs"),
-    flag("initialize_driver_logging", Bool, Some("true"), Inert("there is no native driver in this process"), "Let the driver set up logging"),
-    flag("external_log_file", Text, None, Refused("serving an external log file comes with the whole API"), "Log file to serve"),
+    flag(
+        "logging_level",
+        Text,
+        Some("INFO"),
+        Honoured,
+        "Log at this level and above: INFO, WARNING, ERROR",
+    ),
+    flag(
+        "log_dir",
+        Text,
+        None,
+        Refused("logs go to stderr; let the supervisor keep them"),
+        "Directory for log files",
+    ),
+    flag(
+        "logbufsecs",
+        Count,
+        Some("0"),
+        Inert("logs are not buffered"),
+        "Seconds to buffer logs",
+    ),
+    flag(
+        "initialize_driver_logging",
+        Bool,
+        Some("true"),
+        Inert("there is no native driver in this process"),
+        "Let the driver set up logging",
+    ),
+    flag(
+        "external_log_file",
+        Text,
+        None,
+        Refused("serving an external log file comes with the whole API"),
+        "Log file to serve",
+    ),
 ];

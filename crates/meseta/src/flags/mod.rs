@@ -75,7 +75,14 @@ const fn flag(
     verdict: Verdict,
     help: &'static str,
 ) -> Flag {
-    Flag { name, aliases: &[], kind, default, verdict, help }
+    Flag {
+        name,
+        aliases: &[],
+        kind,
+        default,
+        verdict,
+        help,
+    }
 }
 
 impl Flag {
@@ -96,13 +103,28 @@ pub enum BadFlag {
     #[error("--{name} needs a value: --{name}=VALUE")]
     NoValue { name: &'static str },
     #[error("--{name}={value}: {why}")]
-    Value { name: &'static str, value: String, why: String },
+    Value {
+        name: &'static str,
+        value: String,
+        why: String,
+    },
     #[error("--{name} is not supported: {why}")]
-    Refused { name: &'static str, why: &'static str },
+    Refused {
+        name: &'static str,
+        why: &'static str,
+    },
     #[error("--{name}: cannot read {path}: {why}")]
-    File { name: &'static str, path: String, why: String },
+    File {
+        name: &'static str,
+        path: String,
+        why: String,
+    },
     #[error("--{name} was given twice with different values ('{first}' and '{second}')")]
-    Twice { name: &'static str, first: String, second: String },
+    Twice {
+        name: &'static str,
+        first: String,
+        second: String,
+    },
 }
 
 /// A name that the user may have meant.
@@ -111,7 +133,8 @@ pub struct Hint(Option<&'static str>);
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |name| write!(f, " (did you mean '--{name}'?)"))
+        self.0
+            .map_or(Ok(()), |name| write!(f, " (did you mean '--{name}'?)"))
     }
 }
 
@@ -140,7 +163,9 @@ impl Values {
             }
         }
         for (name, value) in environment {
-            let Some(name) = name.strip_prefix("MESOS_") else { continue };
+            let Some(name) = name.strip_prefix("MESOS_") else {
+                continue;
+            };
             // Names that are no flags are common in the environment (an executor's own, for one).
             if let Some(row) = find(&rows, &name.to_lowercase()) {
                 values.given.insert(row.name, checked(row, value)?);
@@ -152,7 +177,11 @@ impl Values {
             let value = checked(row, value)?;
             if let Some(first) = on_line.insert(row.name, value.clone()) {
                 if first != value {
-                    return Err(BadFlag::Twice { name: row.name, first, second: value });
+                    return Err(BadFlag::Twice {
+                        name: row.name,
+                        first,
+                        second: value,
+                    });
                 }
             }
         }
@@ -163,7 +192,10 @@ impl Values {
     /// The text in force, given or default.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.given.get(name).map(String::as_str).or_else(|| self.defaults.get(name).copied())
+        self.given
+            .get(name)
+            .map(String::as_str)
+            .or_else(|| self.defaults.get(name).copied())
     }
 
     /// Whether it was given at all.
@@ -175,14 +207,17 @@ impl Values {
     /// A boolean; false when neither given nor defaulted.
     #[must_use]
     pub fn bool(&self, name: &str) -> bool {
-        self.text(name).is_some_and(|text| parse_bool(text) == Some(true))
+        self.text(name)
+            .is_some_and(|text| parse_bool(text) == Some(true))
     }
 
     /// A duration; its form was checked by `parse`.
     #[must_use]
     pub fn duration(&self, name: &str) -> Option<Duration> {
         let duration: units::Duration = self.text(name)?.parse().ok()?;
-        Some(Duration::from_nanos(u64::try_from(duration.as_nanos()).unwrap_or(0)))
+        Some(Duration::from_nanos(
+            u64::try_from(duration.as_nanos()).unwrap_or(0),
+        ))
     }
 
     /// A whole number; its form was checked by `parse`.
@@ -206,9 +241,16 @@ impl Values {
     /// What `/flags` shows: every value in force.
     #[must_use]
     pub fn shown(&self) -> BTreeMap<String, String> {
-        let mut shown: BTreeMap<String, String> =
-            self.defaults.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        shown.extend(self.given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let mut shown: BTreeMap<String, String> = self
+            .defaults
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        shown.extend(
+            self.given
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
         shown
     }
 
@@ -223,23 +265,33 @@ impl Values {
 pub fn help(tables: &[&'static [Flag]]) -> String {
     let mut text = String::new();
     for row in tables.iter().flat_map(|table| table.iter()) {
-        let default = row.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
+        let default = row
+            .default
+            .map(|default| format!(" [default: {default}]"))
+            .unwrap_or_default();
         let note = match row.verdict {
             Verdict::Honoured => String::new(),
             Verdict::Inert(why) => format!(" (no effect: {why})"),
             Verdict::Refused(why) => format!(" (refused: {why})"),
         };
-        text.push_str(&format!("  --{}\n        {}{default}{note}\n", row.name, row.help));
+        text.push_str(&format!(
+            "  --{}\n        {}{default}{note}\n",
+            row.name, row.help
+        ));
     }
     text
 }
 
 fn find(rows: &[&'static Flag], name: &str) -> Option<&'static Flag> {
-    rows.iter().find(|row| row.name == name || row.aliases.contains(&name)).copied()
+    rows.iter()
+        .find(|row| row.name == name || row.aliases.contains(&name))
+        .copied()
 }
 
 fn split(rows: &[&'static Flag], argument: &str) -> Result<(&'static Flag, String), BadFlag> {
-    let body = argument.strip_prefix("--").ok_or_else(|| BadFlag::Stray(argument.to_owned()))?;
+    let body = argument
+        .strip_prefix("--")
+        .ok_or_else(|| BadFlag::Stray(argument.to_owned()))?;
     let (name, value) = match body.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (body, None),
@@ -257,13 +309,26 @@ fn split(rows: &[&'static Flag], argument: &str) -> Result<(&'static Flag, Strin
             return Ok((row, "false".to_owned()));
         }
     }
-    Err(BadFlag::Unknown { hint: Hint(nearest(rows, &name)), name })
+    Err(BadFlag::Unknown {
+        hint: Hint(nearest(rows, &name)),
+        name,
+    })
 }
 
 /// The row whose name shares most with `name`, if it shares much.
 fn nearest(rows: &[&'static Flag], name: &str) -> Option<&'static str> {
-    let shared = |row: &Flag| row.name.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-    rows.iter().map(|row| (shared(row), row.name)).max().filter(|(n, _)| *n >= 4).map(|(_, name)| name)
+    let shared = |row: &Flag| {
+        row.name
+            .bytes()
+            .zip(name.bytes())
+            .take_while(|(a, b)| a == b)
+            .count()
+    };
+    rows.iter()
+        .map(|row| (shared(row), row.name))
+        .max()
+        .filter(|(n, _)| *n >= 4)
+        .map(|(_, name)| name)
 }
 
 fn checked(row: &'static Flag, value: String) -> Result<String, BadFlag> {
@@ -271,23 +336,38 @@ fn checked(row: &'static Flag, value: String) -> Result<String, BadFlag> {
         Some(path) => read_value(row.name, path)?,
         None => value,
     };
-    let bad = |why: String| BadFlag::Value { name: row.name, value: value.clone(), why };
+    let bad = |why: String| BadFlag::Value {
+        name: row.name,
+        value: value.clone(),
+        why,
+    };
     match row.kind {
-        Kind::Bool if parse_bool(&value).is_none() => return Err(bad("expecting true or false".into())),
+        Kind::Bool if parse_bool(&value).is_none() => {
+            return Err(bad("expecting true or false".into()));
+        }
         Kind::Duration => {
-            value.parse::<units::Duration>().map_err(|error| bad(error.to_string()))?;
+            value
+                .parse::<units::Duration>()
+                .map_err(|error| bad(error.to_string()))?;
         }
         Kind::Bytes => {
-            value.parse::<units::Bytes>().map_err(|error| bad(error.to_string()))?;
+            value
+                .parse::<units::Bytes>()
+                .map_err(|error| bad(error.to_string()))?;
         }
-        Kind::Count if value.parse::<u64>().is_err() => return Err(bad("expecting a whole number".into())),
+        Kind::Count if value.parse::<u64>().is_err() => {
+            return Err(bad("expecting a whole number".into()));
+        }
         Kind::Number if !value.parse::<f64>().is_ok_and(f64::is_finite) => {
             return Err(bad("expecting a number".into()));
         }
         _ => {}
     }
     match row.verdict {
-        Verdict::Refused(why) if !asks_for_nothing(row, &value) => Err(BadFlag::Refused { name: row.name, why }),
+        Verdict::Refused(why) if !asks_for_nothing(row, &value) => Err(BadFlag::Refused {
+            name: row.name,
+            why,
+        }),
         _ => Ok(value),
     }
 }
@@ -301,8 +381,14 @@ fn asks_for_nothing(row: &Flag, value: &str) -> bool {
 }
 
 fn read_value(name: &'static str, path: &str) -> Result<String, BadFlag> {
-    let fail = |why: String| BadFlag::File { name, path: path.to_owned(), why };
-    let size = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?.len();
+    let fail = |why: String| BadFlag::File {
+        name,
+        path: path.to_owned(),
+        why,
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|error| fail(error.to_string()))?
+        .len();
     if size > FILE_VALUE_LIMIT {
         return Err(fail(format!("{size} bytes, more than {FILE_VALUE_LIMIT}")));
     }

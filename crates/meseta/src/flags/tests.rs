@@ -66,7 +66,10 @@ fn parse(table: &'static [Flag], line: &[&str]) -> Result<Values, BadFlag> {
 
 fn lists(table: &[Flag], names: &str) {
     for name in names.split_whitespace() {
-        let rows = table.iter().filter(|row| row.name == name || row.aliases.contains(&name)).count();
+        let rows = table
+            .iter()
+            .filter(|row| row.name == name || row.aliases.contains(&name))
+            .count();
         assert_eq!(rows, 1, "--{name} has {rows} rows");
     }
 }
@@ -80,10 +83,23 @@ fn every_flag_of_mesos_has_one_verdict() {
 
 #[test]
 fn no_flag_that_protects_is_inert() {
-    let protects = ["authenticate", "acl", "credential", "firewall", "rate_limit", "whitelist", "quota", "seccomp"];
+    let protects = [
+        "authenticate",
+        "acl",
+        "credential",
+        "firewall",
+        "rate_limit",
+        "whitelist",
+        "quota",
+        "seccomp",
+    ];
     for row in MASTER.iter().chain(AGENT) {
         if protects.iter().any(|word| row.name.contains(word)) {
-            assert!(matches!(row.verdict, Verdict::Refused(_)), "--{} would protect nothing", row.name);
+            assert!(
+                matches!(row.verdict, Verdict::Refused(_)),
+                "--{} would protect nothing",
+                row.name
+            );
         }
     }
 }
@@ -102,18 +118,34 @@ fn defaults_are_of_their_own_kind() {
 
 #[test]
 fn both_spellings_and_both_generations_of_names_are_read() {
-    let values = parse(MASTER, &["--slave-ping-timeout=3secs", "--no-hostname_lookup"]);
+    let values = parse(
+        MASTER,
+        &["--slave-ping-timeout=3secs", "--no-hostname_lookup"],
+    );
     let values = values.expect("both are Mesos's own");
-    assert_eq!(values.duration("agent_ping_timeout"), Some(std::time::Duration::from_secs(3)));
+    assert_eq!(
+        values.duration("agent_ping_timeout"),
+        Some(std::time::Duration::from_secs(3))
+    );
     assert!(!values.bool("hostname_lookup"));
 }
 
 #[test]
 fn the_command_line_wins_over_the_environment() {
-    let environment = [("MESOS_PORT", "1"), ("MESOS_CLUSTER", "c"), ("MESOS_SANDBOX", "/x"), ("PATH", "/bin")];
-    let environment = environment.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned()));
+    let environment = [
+        ("MESOS_PORT", "1"),
+        ("MESOS_CLUSTER", "c"),
+        ("MESOS_SANDBOX", "/x"),
+        ("PATH", "/bin"),
+    ];
+    let environment = environment
+        .into_iter()
+        .map(|(n, v)| (n.to_owned(), v.to_owned()));
     let values = Values::parse(&[MASTER], &["--port=2".into()], environment).expect("valid");
-    assert_eq!((values.count("port"), values.text("cluster")), (Some(2), Some("c")));
+    assert_eq!(
+        (values.count("port"), values.text("cluster")),
+        (Some(2), Some("c"))
+    );
 }
 
 #[test]
@@ -125,12 +157,26 @@ fn a_value_may_be_in_a_file() {
     std::fs::remove_file(&file).expect("just written");
     assert_eq!(values.expect("valid").text("attributes"), Some("rack:r1"));
     let missing = parse(AGENT, &[&line]).expect_err("the file is gone");
-    assert!(matches!(missing, BadFlag::File { name: "attributes", .. }), "{missing}");
+    assert!(
+        matches!(
+            missing,
+            BadFlag::File {
+                name: "attributes",
+                ..
+            }
+        ),
+        "{missing}"
+    );
 }
 
 #[test]
 fn refusals_say_what_and_why() {
-    let said = |line: &[&str]| parse(MASTER, line).map(|_| ()).expect_err("refused").to_string();
+    let said = |line: &[&str]| {
+        parse(MASTER, line)
+            .map(|_| ())
+            .expect_err("refused")
+            .to_string()
+    };
     assert_eq!(
         said(&["--acls=x"]),
         "--acls is not supported: access lists are not there yet"
@@ -140,23 +186,43 @@ fn refusals_say_what_and_why() {
         "unknown flag '--agent_ping_timout' (did you mean '--agent_ping_timeout'?); see --help for the list"
     );
     assert_eq!(said(&["--port=x"]), "--port=x: expecting a whole number");
-    assert_eq!(said(&["--cluster"]), "--cluster needs a value: --cluster=VALUE");
-    assert_eq!(said(&["stray"]), "'stray' is not a flag; flags look like --name=value");
+    assert_eq!(
+        said(&["--cluster"]),
+        "--cluster needs a value: --cluster=VALUE"
+    );
+    assert_eq!(
+        said(&["stray"]),
+        "'stray' is not a flag; flags look like --name=value"
+    );
     assert_eq!(
         said(&["--port=1", "--port=2"]),
         "--port was given twice with different values ('1' and '2')"
     );
-    assert!(parse(MASTER, &["--authenticate_agents=false", "--quorum=1"]).is_ok(), "both ask for nothing");
+    assert!(
+        parse(MASTER, &["--authenticate_agents=false", "--quorum=1"]).is_ok(),
+        "both ask for nothing"
+    );
 }
 
 #[test]
 fn every_kind_refuses_what_it_is_not() {
-    for row in MASTER.iter().chain(AGENT).filter(|row| row.verdict == Verdict::Honoured) {
+    for row in MASTER
+        .iter()
+        .chain(AGENT)
+        .filter(|row| row.verdict == Verdict::Honoured)
+    {
         if row.kind == Kind::Text {
             continue;
         }
-        let table = if MASTER.iter().any(|known| known.name == row.name) { MASTER } else { AGENT };
+        let table = if MASTER.iter().any(|known| known.name == row.name) {
+            MASTER
+        } else {
+            AGENT
+        };
         let line = format!("--{}=neither", row.name);
-        assert!(matches!(parse(table, &[&line]), Err(BadFlag::Value { .. })), "{line}");
+        assert!(
+            matches!(parse(table, &[&line]), Err(BadFlag::Value { .. })),
+            "{line}"
+        );
     }
 }
