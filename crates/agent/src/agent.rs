@@ -170,6 +170,7 @@ impl Agent {
             Timer::ExecutorReconnect => {}
             Timer::ExecutorShutdown(_, _, run) => self.executor_not_shut_down(out, &run),
             Timer::UpdateRetry(framework, task) => self.update_retry(out, framework, task),
+            Timer::UpdateWriteRetry(framework, task) => self.write_stream(out, &(framework, task)),
             Timer::Heartbeat(run) => self.executor_heartbeat(out, &run),
             Timer::Gc => self.gc_due(out),
         }
@@ -183,6 +184,9 @@ impl Core for Agent {
 
     fn step(&mut self, now: Now, event: Event, effects: &mut Effects<Timer, Effect>) {
         let out = &mut Outbox { now, effects };
+        if self.phase == Phase::Exited && !matches!(event, Event::ExecutorCalled { .. }) {
+            return;
+        }
         match event {
             Event::Started(started) => self.start(out, *started),
             Event::MasterDetected(master) => self.master_detected(out, master),
@@ -206,6 +210,7 @@ impl Core for Agent {
             } => self.executor_called(out, request, &caller, *call),
             Event::StreamClosed { stream } => self.stream_closed(out, &stream),
             Event::Container(report) => self.container_reported(out, report),
+            Event::ShutdownRequested => self.shutdown_requested(out),
             Event::DiskMeasured { used } => self.disk_measured(out, used),
             Event::TimerFired(timer) => self.due(out, timer),
             Event::Persisted { seq } => self.write_done(out, seq),

@@ -12,10 +12,11 @@ use meseta_proto::{Wire, encode};
 
 use crate::agent::Agent;
 use crate::event::Effect;
-use crate::executor::{Container, Ending, Executor, State};
+use crate::executor::{Container, Executor, State};
 use crate::format;
 use crate::framework::Framework;
 use crate::outbox::Outbox;
+use crate::task::Verdict;
 
 /// The boot id of the host at the last recovery.
 pub(crate) const BOOT_ID: &str = "boot_id";
@@ -254,11 +255,7 @@ impl Agent {
         }
         let message = format!("Failed to checkpoint the task: {error}");
         if matches!(found.container, Container::Preparing(_)) {
-            found.ending.get_or_insert(Ending {
-                state: v1::TaskState::TaskFailed,
-                reason: v1::task_status::Reason::ContainerLaunchFailed,
-                message,
-            });
+            found.ending.get_or_insert(launch_failed(message));
             self.executor_terminated(out, framework, executor, None);
             return;
         }
@@ -271,14 +268,19 @@ impl Agent {
         };
         if let Some(executor) = self.executor_mut(&framework, &executor) {
             executor.state = State::Terminating;
-            executor.ending.get_or_insert(Ending {
-                state: v1::TaskState::TaskFailed,
-                reason: v1::task_status::Reason::ContainerLaunchFailed,
-                message: format!("Failed to checkpoint the executor's pid: {error}"),
-            });
+            let message = format!("Failed to checkpoint the executor's pid: {error}");
+            executor.ending.get_or_insert(launch_failed(message));
         }
         out.push(Effect::DestroyContainer(run.clone()));
     }
+}
+
+fn launch_failed(message: String) -> Verdict {
+    Verdict::new(
+        v1::TaskState::TaskFailed,
+        v1::task_status::Reason::ContainerLaunchFailed,
+        message,
+    )
 }
 
 /// Whether an id can be a directory's name: Mesos's rule for ids that frameworks choose.

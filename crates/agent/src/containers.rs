@@ -8,11 +8,11 @@ use v1::task_status::Reason;
 use crate::agent::{Agent, Phase};
 use crate::checkpoint::{self, Then};
 use crate::event::{Effect, Timer};
-use crate::executor::{Container, Ending, Executor, State};
+use crate::executor::{Container, Executor, State};
 use crate::framework::CompletedExecutor;
 use crate::gc::Garbage;
 use crate::outbox::Outbox;
-use crate::task;
+use crate::task::{self, Verdict};
 use crate::view::{Counter, Delta};
 
 /// The status that stands for an unknown one, as in Mesos.
@@ -87,11 +87,11 @@ impl Agent {
         };
         out.count(Counter::ContainerLaunchErrors);
         if let Some(executor) = self.executor_mut(&framework, &id) {
-            executor.ending.get_or_insert(Ending {
-                state: v1::TaskState::TaskFailed,
-                reason: Reason::ContainerLaunchFailed,
-                message: format!("Failed to launch container: {message}"),
-            });
+            executor.ending.get_or_insert(Verdict::new(
+                v1::TaskState::TaskFailed,
+                Reason::ContainerLaunchFailed,
+                format!("Failed to launch container: {message}"),
+            ));
         }
         self.executor_terminated(out, &framework, &id, None);
     }
@@ -102,29 +102,19 @@ impl Agent {
         &mut self,
         out: &mut Outbox<'_>,
         run: &ContainerId,
-        state: v1::TaskState,
-        reason: Reason,
-        message: String,
+        verdict: Verdict,
     ) {
         let Some((framework, id)) = self.by_container(run) else {
             return;
         };
-        let terminating = self
-            .frameworks
-            .get(&framework)
-            .is_some_and(|f| f.terminating);
         let Some(executor) = self.executor_mut(&framework, &id) else {
             return;
         };
-        if executor.state != State::Registering || terminating {
+        if executor.state != State::Registering {
             return;
         }
         executor.state = State::Terminating;
-        executor.ending.get_or_insert(Ending {
-            state,
-            reason,
-            message,
-        });
+        executor.ending.get_or_insert(verdict);
         out.push(Effect::DestroyContainer(run.clone()));
     }
 
@@ -196,18 +186,10 @@ impl Agent {
         framework: &FrameworkId,
         id: &ExecutorId,
         task: &TaskId,
-        ending: &Ending,
+        ending: &Verdict,
         termination: Option<&Termination>,
     ) {
-        let mut update = self.agent_update(
-            out,
-            framework,
-            task,
-            Some(id),
-            ending.state,
-            ending.reason,
-            &ending.message,
-        );
+        let mut update = self.agent_update(out, framework, task, Some(id), ending);
         let limitation = termination.and_then(|termination| termination.limitation.as_ref());
         let exceeded = limitation.map_or(&[][..], |limitation| &limitation.resources);
         if !exceeded.is_empty() && is_container_limitation(ending.reason) {
@@ -318,7 +300,7 @@ fn is_container_limitation(reason: Reason) -> bool {
 
 /// What the tasks of a run that ended are told: the bound that was passed, else what the agent had
 /// decided before, else that the executor is gone.
-fn ending_of(executor: &Executor, termination: Option<&Termination>) -> Ending {
+fn ending_of(executor: &Executor, termination: Option<&Termination>) -> Verdict {
     let limitation = termination.and_then(|termination| termination.limitation.as_ref());
     let decided = executor.ending.as_ref();
     let own = limitation
@@ -330,7 +312,7 @@ fn ending_of(executor: &Executor, termination: Option<&Termination>) -> Ending {
         .flatten()
         .filter(|sentence| !sentence.is_empty())
         .collect();
-    Ending {
+    Verdict {
         state: match (limitation, decided) {
             (None, Some(ending)) => ending.state,
             (Some(_), _) | (None, None) => v1::TaskState::TaskFailed,

@@ -63,6 +63,9 @@ pub enum Event {
     },
     /// The container room reports.
     Container(ContainerReport),
+    /// The operator ends the agent and everything that runs on it (SIGUSR1, Ctrl-C of `meseta up`).
+    /// [`Effect::Exit`] follows when nothing runs any more.
+    ShutdownRequested,
     /// How full the file system of the work directory is, in `0.0..=1.0`.
     DiskMeasured {
         /// Used fraction.
@@ -135,6 +138,8 @@ pub enum Timer {
     ExecutorShutdown(FrameworkId, ExecutorId, ContainerId),
     /// The oldest unacknowledged update of this task is sent again.
     UpdateRetry(FrameworkId, TaskId),
+    /// Updates of this task that could not be written are tried again.
+    UpdateWriteRetry(FrameworkId, TaskId),
     /// The next heartbeat on an executor's stream.
     Heartbeat(ContainerId),
     /// Measure the disk, collect old sandboxes.

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 use meseta_model::container::{ContainerLimits, LaunchSpec};
 use meseta_model::edge::StreamId;
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
-use meseta_model::resources::{Resource, ResourceFormat, Resources};
+use meseta_model::resources::ResourceFormat;
 use meseta_proto::mesos::v1::{self, executor};
 
 use crate::agent::Agent;
-use crate::environment;
 use crate::event::Effect;
 use crate::limits;
 use crate::outbox::Outbox;
-use crate::task::{LiveTask, Phase};
+use crate::task::{LiveTask, Phase, Verdict};
+use crate::usage::Usage;
 use crate::view::{Delta, ExecutorView, TaskList};
 
 /// How far the executor is. Mesos's names.
@@ -58,14 +58,6 @@ impl Queued {
     }
 }
 
-/// What its tasks are told when its container ends, decided before it ends.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ending {
-    pub(crate) state: v1::TaskState,
-    pub(crate) reason: v1::task_status::Reason,
-    pub(crate) message: String,
-}
-
 /// One run of an executor.
 #[derive(Debug)]
 pub(crate) struct Executor {
@@ -86,7 +78,10 @@ pub(crate) struct Executor {
     pub(crate) queue: VecDeque<Queued>,
     /// Oldest first; at most [`limits::COMPLETED_TASKS_PER_EXECUTOR`].
     pub(crate) completed: VecDeque<v1::Task>,
-    pub(crate) ending: Option<Ending>,
+    /// What its tasks are told when its container ends, decided before it ends.
+    pub(crate) ending: Option<Verdict>,
+    /// What it and its tasks that are not over hold.
+    pub(crate) usage: Usage,
     /// The bounds its container has.
     pub(crate) limits: ContainerLimits,
     /// Was ever given a task.
@@ -99,32 +94,6 @@ impl Executor {
         self.tasks
             .values()
             .any(|task| task.phase != Phase::Terminated)
-    }
-
-    /// What executor and running tasks hold together.
-    pub(crate) fn resources(&self) -> Vec<v1::Resource> {
-        let running = self
-            .tasks
-            .values()
-            .filter(|task| task.phase != Phase::Terminated);
-        let tasks = running.flat_map(|task| &task.task.resources);
-        let all = self.info.resources.iter().chain(tasks);
-        // Entries that would not add up were refused when they came.
-        let sum: Resources = all
-            .filter_map(|one| Resource::from_wire(one).ok())
-            .collect();
-        sum.to_wire(ResourceFormat::PostRefinement)
-    }
-
-    pub(crate) fn wanted_limits(&self) -> ContainerLimits {
-        let running = self
-            .tasks
-            .values()
-            .filter(|task| task.phase != Phase::Terminated);
-        environment::container_limits(
-            &self.info,
-            running.map(|task| (task.task.resources.as_slice(), &task.task.limits)),
-        )
     }
 
     /// Writes an event to its stream; without one the event is dropped.
@@ -193,7 +162,7 @@ impl Executor {
 
     /// Tells the container room when the bounds are other than those the container has.
     pub(crate) fn update_limits(&mut self, out: &mut Outbox<'_>) {
-        let wanted = self.wanted_limits();
+        let wanted = self.usage.limits();
         if wanted == self.limits || self.container != Container::Launched {
             return;
         }
@@ -202,6 +171,21 @@ impl Executor {
             container_id: self.container_id.clone(),
             limits: wanted,
         });
+    }
+
+    /// A task holds nothing any more. A command executor has nothing to do without its task; its
+    /// bounds die with it.
+    pub(crate) fn task_ended(&mut self, out: &mut Outbox<'_>, id: &TaskId) {
+        if let Some(live) = self.tasks.get(id) {
+            self.usage.remove_task(&live.task);
+        }
+        if self.generated {
+            return;
+        }
+        if self.state == State::Running {
+            self.update_limits(out);
+        }
+        self.show(out);
     }
 
     /// Moves a task whose end is acknowledged into the bounded history.
@@ -241,7 +225,7 @@ impl Executor {
             container_id: self.container_id.clone(),
             directory: self.directory.clone(),
             command_executor: self.generated,
-            resources: self.resources(),
+            resources: self.usage.held().to_wire(ResourceFormat::PostRefinement),
         })));
     }
 

@@ -2,6 +2,8 @@
 
 use executor::call::Type as Call;
 use executor::event::Type;
+use std::collections::BTreeSet;
+
 use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, Refusal, RefusalKind, RequestId, StreamId};
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
@@ -13,7 +15,7 @@ use crate::checkpoint::{self, Then};
 use crate::event::{Effect, Timer};
 use crate::executor::{Executor, State, event};
 use crate::outbox::Outbox;
-use crate::task;
+use crate::task::{self, Verdict};
 use crate::view::Counter;
 
 impl Agent {
@@ -45,12 +47,14 @@ impl Agent {
         }
         self.attach_stream(out, &framework, &id, stream);
         let subscribe = call.subscribe.unwrap_or_default();
-        for update in subscribe.unacknowledged_updates {
-            // The stream holds what does not fit; the executor keeps it.
-            let _ = self.executor_update(out, &framework, &id, update.status);
+        self.drop_never_received(out, &framework, &id, &subscribe);
+        if self.welcome(out, &framework, &id) {
+            for update in subscribe.unacknowledged_updates {
+                // What is refused now stays with the executor.
+                let _ = self.executor_update(out, &framework, &id, update.status);
+            }
+            self.catch_up(out, &framework, &id);
         }
-        self.drop_never_received(out, &framework, &id, &subscribe.unacknowledged_tasks);
-        self.welcome(out, &framework, &id);
         self.finish_recovery_if_complete(out);
     }
 
@@ -104,20 +108,27 @@ impl Agent {
         out: &mut Outbox<'_>,
         framework: &FrameworkId,
         id: &ExecutorId,
-        known: &[v1::TaskInfo],
+        subscribe: &executor::call::Subscribe,
     ) {
-        let Some(found) = self.frameworks.get(framework) else {
+        let Some(found) = self.frameworks.get_mut(framework) else {
             return;
         };
         let state = found.dropped_state();
-        let Some(executor) = found.executors.get(id) else {
+        let Some(executor) = found.executors.get_mut(id) else {
             return;
         };
-        let is_known = |task: &TaskId| known.iter().any(|info| info.task_id.value == task.as_str());
+        let updates = &subscribe.unacknowledged_updates;
+        executor.ever_sent |= !updates.is_empty();
+        let tasks = subscribe
+            .unacknowledged_tasks
+            .iter()
+            .map(|info| &info.task_id);
+        let spoken_of = updates.iter().map(|update| &update.status.task_id);
+        let known: BTreeSet<TaskId> = tasks.chain(spoken_of).map(TaskId::from).collect();
         let is_lost = |live: &task::LiveTask| {
             live.phase == task::Phase::Launched
                 && live.task.state() == v1::TaskState::TaskStaging
-                && !is_known(&live.id())
+                && !known.contains(&live.id())
         };
         let lost: Vec<TaskId> = executor
             .tasks
@@ -125,36 +136,30 @@ impl Agent {
             .filter(|live| is_lost(live))
             .map(|live| live.id())
             .collect();
+        let verdict = Verdict::new(
+            state,
+            v1::task_status::Reason::AgentRestarted,
+            "Task launched during agent restart",
+        );
         for task in lost {
-            let update = self.agent_update(
-                out,
-                framework,
-                &task,
-                Some(id),
-                state,
-                v1::task_status::Reason::AgentRestarted,
-                "Task launched during agent restart",
-            );
-            self.status_update(out, update, None);
+            self.tell(out, framework, &task, Some(id), &verdict);
         }
     }
 
-    /// SUBSCRIBED, then what waits: kills it missed, tasks it never had.
-    fn welcome(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId, id: &ExecutorId) {
+    /// SUBSCRIBED, the first event. False if the executor is told to go instead: all it was started
+    /// for was killed meanwhile, and it would wait for ever.
+    fn welcome(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId, id: &ExecutorId) -> bool {
         let agent_info = self.info.clone();
-        let Some(found) = self.frameworks.get_mut(framework) else {
-            return;
+        let Some(found) = self.frameworks.get(framework) else {
+            return false;
         };
         let framework_info = found.info.clone();
-        let Some(executor) = found.executors.get_mut(id) else {
-            return;
+        let Some(executor) = found.executors.get(id) else {
+            return false;
         };
-        if executor.state != State::Running {
-            return;
-        }
         if !executor.ever_sent && !executor.has_work() {
-            // All it was started for was killed meanwhile; it would wait for ever.
-            return self.shutdown_executor(out, framework, id);
+            self.shutdown_executor(out, framework, id);
+            return false;
         }
         let subscribed = executor::event::Subscribed {
             executor_info: executor.info.clone(),
@@ -169,6 +174,14 @@ impl Agent {
                 ..event(Type::Subscribed)
             },
         );
+        true
+    }
+
+    /// What waited for the executor: tasks it never had, kills it missed.
+    fn catch_up(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId, id: &ExecutorId) {
+        let Some(executor) = self.executor_mut(framework, id) else {
+            return;
+        };
         executor.deliver(out);
         let missed: Vec<_> = executor
             .tasks

@@ -9,7 +9,7 @@ use crate::agent::{Agent, Phase};
 use crate::executor::{Queued, State};
 use crate::executor_api::kill_event;
 use crate::outbox::Outbox;
-use crate::task;
+use crate::task::{self, Verdict};
 
 impl Agent {
     pub(crate) fn kill_task(&mut self, out: &mut Outbox<'_>, message: internal::KillTaskMessage) {
@@ -50,16 +50,8 @@ impl Agent {
             .frameworks
             .get(framework)
             .map_or(v1::TaskState::TaskLost, |found| found.dropped_state());
-        let update = self.agent_update(
-            out,
-            framework,
-            task,
-            None,
-            state,
-            Reason::ExecutorTerminated,
-            "Cannot find executor",
-        );
-        self.status_update(out, update, None);
+        let verdict = Verdict::new(state, Reason::ExecutorTerminated, "Cannot find executor");
+        self.tell(out, framework, task, None, &verdict);
     }
 
     /// The executor never gets it, and with it none of its group.
@@ -81,17 +73,13 @@ impl Agent {
             Some(_) => "A task within the task group was killed before delivery to the executor",
             None => "Killed before delivery to the executor",
         };
+        let verdict = Verdict::new(
+            v1::TaskState::TaskKilled,
+            Reason::TaskKilledDuringLaunch,
+            message,
+        );
         for task in group.unwrap_or_else(|| vec![task.clone()]) {
-            let update = self.agent_update(
-                out,
-                framework,
-                &task,
-                Some(owner),
-                v1::TaskState::TaskKilled,
-                Reason::TaskKilledDuringLaunch,
-                message,
-            );
-            self.status_update(out, update, None);
+            self.tell(out, framework, &task, Some(owner), &verdict);
         }
         // An executor that is there and has nothing to do would wait for ever. One that has not
         // subscribed yet is told when it does.

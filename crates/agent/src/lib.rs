@@ -9,8 +9,8 @@
 //! no event seeded. Paths below `meta/` are names in [`Write`](meseta_model::step::Write)s; the
 //! driver writes them.
 //!
-//! Where to start reading: the `step` match in [`agent`], then [`launch`] (how a task gets to an
-//! executor) and [`updates`] (how what it says gets to the master).
+//! Where to start reading: the `step` match in [`agent`], then `launch` (how a task gets to an executor),
+//! `updates` and `forwarding` (how what it says gets to the master).
 //!
 //! Invariants:
 //! - A task's updates go out in order, one unacknowledged at a time, and are kept until acknowledged.
@@ -24,6 +24,7 @@
 
 pub mod agent;
 mod checkpoint;
+mod command_executor;
 mod compatibility;
 pub mod config;
 mod containers;
@@ -32,10 +33,12 @@ pub mod event;
 mod executor;
 mod executor_api;
 mod format;
+mod forwarding;
 mod framework;
 mod gc;
 mod kill;
 mod launch;
+mod launch_checks;
 pub mod limits;
 mod master_messages;
 mod outbox;
@@ -45,7 +48,9 @@ mod resources;
 mod restart;
 mod shutdown;
 mod task;
+mod update_stream;
 mod updates;
+mod usage;
 pub mod view;
 
 pub use agent::Agent;

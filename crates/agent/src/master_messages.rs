@@ -10,6 +10,7 @@ use crate::agent::{Agent, Phase};
 use crate::executor;
 use crate::framework;
 use crate::outbox::Outbox;
+use crate::task::Verdict;
 use crate::view::Counter;
 
 impl Agent {
@@ -79,21 +80,18 @@ impl Agent {
         let info = message.framework.as_ref();
         let aware = info.is_some_and(|info| framework::capabilities(info).is_partition_aware());
         let state = told(v1::TaskState::TaskDropped, aware);
+        let verdict = Verdict::new(
+            state,
+            v1::task_status::Reason::Reconciliation,
+            "Reconciliation: task unknown to the agent",
+        );
         for status in message.statuses {
             let task = TaskId::from(&status.task_id);
             let known = self.frameworks.get(&id);
             if known.is_some_and(|framework| framework.tasks.contains_key(&task)) {
                 continue;
             }
-            let update = self.agent_update(
-                out,
-                &id,
-                &task,
-                None,
-                state,
-                v1::task_status::Reason::Reconciliation,
-                "Reconciliation: task unknown to the agent",
-            );
+            let update = self.agent_update(out, &id, &task, None, &verdict);
             self.stray_update(out, update);
         }
     }

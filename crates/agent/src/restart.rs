@@ -27,8 +27,9 @@ use crate::outbox::Outbox;
 use crate::recovery::{
     self, Recovered, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredTask,
 };
-use crate::task::{LiveTask, Phase as TaskPhase};
-use crate::updates::Restored;
+use crate::task::{LiveTask, Phase as TaskPhase, Verdict};
+use crate::update_stream::Restored;
+use crate::usage::Usage;
 use crate::view::{Counter, Delta};
 
 /// What is written first, and which containers are taken up.
@@ -203,6 +204,7 @@ impl Agent {
             queue: Default::default(),
             completed: Default::default(),
             ending: None,
+            usage: Default::default(),
             limits: Default::default(),
             ever_sent: false,
         }
@@ -234,7 +236,13 @@ impl Agent {
                 live.push(id);
             }
         }
-        executor.limits = executor.wanted_limits();
+        executor.usage = Usage::of_executor(&executor.info);
+        for live in executor.tasks.values() {
+            if live.phase != TaskPhase::Terminated {
+                executor.usage.add_task(&live.task);
+            }
+        }
+        executor.limits = executor.usage.limits();
         if completed {
             return self.add_recovered_history(out, executor);
         }
@@ -309,7 +317,7 @@ impl Agent {
         }
         for (run, state) in hanging {
             let reason = Reason::ExecutorReregistrationTimeout;
-            self.end_unsubscribed(out, &run, state, reason, message.clone());
+            self.end_unsubscribed(out, &run, Verdict::new(state, reason, message.clone()));
         }
         self.finish_recovery_if_complete(out);
     }
@@ -360,7 +368,6 @@ fn take_up_task(
             restored.pending.push(update);
         }
     }
-    executor.ever_sent |= live.phase == TaskPhase::Launched;
     executor.tasks.insert(id.clone(), Box::new(live));
     executor.show_task(out, &id);
     if over {

@@ -110,6 +110,18 @@ impl Agent {
         self.shutdown(out, reason);
     }
 
+    /// The operator will not have it any more. The master need not wait for it to come back.
+    pub(crate) fn shutdown_requested(&mut self, out: &mut Outbox<'_>) {
+        if matches!(self.phase, Phase::Starting | Phase::Exited) {
+            return self.exit(out, "the operator ended the agent");
+        }
+        if let (Some(master), Some(_)) = (&self.registration.master, &self.id) {
+            let slave_id = self.wire_id();
+            out.send(master, internal::UnregisterSlaveMessage { slave_id });
+        }
+        self.shutdown(out, "the operator ended the agent".to_owned());
+    }
+
     /// Ends everything that runs here, then the agent.
     pub(crate) fn shutdown(&mut self, out: &mut Outbox<'_>, reason: String) {
         if matches!(self.phase, Phase::Terminating | Phase::Exited) {

@@ -4,6 +4,7 @@ use meseta_model::ids::{FrameworkId, TaskId};
 use meseta_model::task;
 use meseta_model::task_state::is_terminal;
 use meseta_proto::mesos::v1;
+use v1::task_status::Reason;
 
 use crate::limits;
 
@@ -16,6 +17,24 @@ pub(crate) enum Phase {
     Launched,
     /// Over; its last update is not acknowledged.
     Terminated,
+}
+
+/// What the agent says of a task itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) state: v1::TaskState,
+    pub(crate) reason: Reason,
+    pub(crate) message: String,
+}
+
+impl Verdict {
+    pub(crate) fn new(state: v1::TaskState, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            state,
+            reason,
+            message: message.into(),
+        }
+    }
 }
 
 /// A task that is not acknowledged as over.

@@ -1,39 +1,34 @@
-//! What is said of a task, on its way to the master.
+//! What is said of a task: taken in, looked over, noted on the task.
 //!
-//! Each task has one stream. An update enters it, is written down if its framework checkpoints, is
-//! then acknowledged to the executor and sent to the master, and stays until the scheduler
-//! acknowledges it; only then the next one goes. One write per stream is in flight at a time and
-//! takes along everything that came meanwhile, so the file keeps the order of the stream, also when
-//! a write fails and is tried again.
+//! Each task has one [`Stream`]. An update enters it, is written down if its framework checkpoints,
+//! and goes on its way to the master in [`crate::forwarding`].
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use meseta_model::edge::{Refusal, RefusalKind};
 use meseta_model::ids::{ExecutorId, FrameworkId, TaskId};
-use meseta_model::step::{Seq, Write};
+use meseta_model::task as model;
 use meseta_model::task_state::{is_terminal, may_come_from_executor};
-use meseta_proto::mesos::internal::{self, StatusUpdate, StatusUpdateRecord, status_update_record};
+use meseta_proto::mesos::internal::StatusUpdate;
 use meseta_proto::mesos::v1;
-use v1::task_status::{Reason, Source};
+use v1::task_status::Source;
 
-use crate::agent::{Agent, Phase};
-use crate::checkpoint::{self, Then};
-use crate::event::Timer;
-use crate::executor::{State, event};
-use crate::gc::Garbage;
+use crate::agent::Agent;
+use crate::checkpoint;
 use crate::limits;
 use crate::outbox::Outbox;
-use crate::task;
+use crate::task::{self, Verdict};
+use crate::update_stream::{Repeated, Restored, Stream};
 use crate::view::Counter;
 
-type Key = (FrameworkId, TaskId);
+/// Whose stream: a framework's task.
+pub(crate) type Key = (FrameworkId, TaskId);
 
 /// All streams with something unacknowledged, or of a task that is not over.
 #[derive(Debug, Default)]
 pub(crate) struct Updates {
-    streams: BTreeMap<Key, Stream>,
+    pub(crate) streams: BTreeMap<Key, Stream>,
 }
 
 impl Updates {
@@ -41,7 +36,7 @@ impl Updates {
         self.of_framework(framework).next().is_some()
     }
 
-    fn of_framework(&self, framework: &FrameworkId) -> impl Iterator<Item = &Key> {
+    pub(crate) fn of_framework(&self, framework: &FrameworkId) -> impl Iterator<Item = &Key> {
         let first = (framework.clone(), TaskId::from(""));
         let all = self.streams.range(first..).map(|(key, _)| key);
         all.take_while(move |(owner, _)| owner == framework)
@@ -49,230 +44,42 @@ impl Updates {
 
     /// A stream of an earlier life: what of it is unacknowledged, and what was seen of it.
     pub(crate) fn restore(&mut self, key: Key, path: String, stream: Restored) {
-        let pending = stream.pending.into_iter().map(|update| Pending {
-            update,
-            durability: Durability::Durable,
-            sender: None,
-        });
-        let restored = Stream {
-            pending: pending.collect(),
-            seen: stream.seen.into_iter().collect(),
-            log: Some(Log::new(path)),
-            ..Stream::default()
-        };
-        self.streams.insert(key, restored);
+        self.streams.insert(key, Stream::restored(path, stream));
     }
-}
-
-/// What recovery found in a `task.updates` file.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Restored {
-    /// Not acknowledged, oldest first.
-    pub(crate) pending: Vec<StatusUpdate>,
-    /// The UUIDs of all updates in the file.
-    pub(crate) seen: Vec<Bytes>,
-}
-
-/// The updates of one task.
-#[derive(Debug, Default)]
-struct Stream {
-    /// Oldest first.
-    pending: VecDeque<Pending>,
-    /// UUIDs taken lately, at most [`limits::REMEMBERED_UUIDS`].
-    seen: VecDeque<Bytes>,
-    /// Where it is written down; `None` if its framework does not checkpoint.
-    log: Option<Log>,
-    /// The oldest is on its way, and will be sent again after this.
-    sent: Option<Duration>,
-}
-
-#[derive(Debug)]
-struct Pending {
-    update: StatusUpdate,
-    durability: Durability,
-    /// The executor that waits to hear that the agent has it.
-    sender: Option<ExecutorId>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Durability {
-    Unwritten,
-    Writing,
-    Durable,
-}
-
-/// One `task.updates` file.
-#[derive(Debug)]
-struct Log {
-    path: String,
-    /// Records that are in no write yet.
-    unwritten: BytesMut,
-    /// Whether one of them is an acknowledgement.
-    unwritten_ack: bool,
-    in_flight: Option<InFlight>,
-    retry: Duration,
-}
-
-#[derive(Debug)]
-struct InFlight {
-    /// Known once the write is asked for.
-    seq: Option<Seq>,
-    bytes: Bytes,
-    ack: bool,
-}
-
-impl Log {
-    fn new(path: String) -> Self {
-        Self {
-            path,
-            unwritten: BytesMut::new(),
-            unwritten_ack: false,
-            in_flight: None,
-            retry: limits::WRITE_RETRY_MIN,
-        }
-    }
-
-    /// An acknowledgement that a crash could still undo: the next update must not overtake it.
-    fn owes_ack(&self) -> bool {
-        self.unwritten_ack || self.in_flight.as_ref().is_some_and(|write| write.ack)
-    }
-}
-
-impl Stream {
-    fn has_seen(&self, uuid: &Bytes) -> bool {
-        self.seen.contains(uuid)
-    }
-
-    fn remember(&mut self, uuid: Bytes) {
-        self.seen.push_back(uuid);
-        if self.seen.len() > limits::REMEMBERED_UUIDS {
-            self.seen.pop_front();
-        }
-    }
-
-    /// The oldest update, if it may go out.
-    fn ready(&self) -> Option<&StatusUpdate> {
-        let oldest = self.pending.front()?;
-        let owes_ack = self.log.as_ref().is_some_and(Log::owes_ack);
-        (oldest.durability == Durability::Durable && !owes_ack).then_some(&oldest.update)
-    }
-
-    /// What the next write has to hold, if a write can start.
-    fn next_write(&mut self) -> Option<Write> {
-        let log = self.log.as_mut()?;
-        if log.in_flight.is_some() || log.unwritten.is_empty() {
-            return None;
-        }
-        let bytes = log.unwritten.split().freeze();
-        log.in_flight = Some(InFlight {
-            seq: None,
-            bytes: bytes.clone(),
-            ack: std::mem::take(&mut log.unwritten_ack),
-        });
-        for pending in &mut self.pending {
-            if pending.durability == Durability::Unwritten {
-                pending.durability = Durability::Writing;
-            }
-        }
-        Some(Write::Append {
-            path: log.path.clone(),
-            bytes,
-        })
-    }
-
-    /// Whether this write is the one in flight, and not one of an earlier task of the same id.
-    fn is_writing(&self, seq: Seq) -> bool {
-        let in_flight = self.log.as_ref().and_then(|log| log.in_flight.as_ref());
-        in_flight.is_some_and(|write| write.seq == Some(seq))
-    }
-
-    /// The write is done: who waits to hear of which update.
-    fn written(&mut self) -> Vec<(ExecutorId, Bytes)> {
-        if let Some(log) = &mut self.log {
-            log.in_flight = None;
-            log.retry = limits::WRITE_RETRY_MIN;
-        }
-        let mut acknowledge = Vec::new();
-        for pending in &mut self.pending {
-            if pending.durability == Durability::Writing {
-                pending.durability = Durability::Durable;
-                let uuid = pending.update.uuid.clone().unwrap_or_default();
-                acknowledge.extend(pending.sender.take().map(|sender| (sender, uuid)));
-            }
-        }
-        acknowledge
-    }
-
-    /// The write failed: its records go back to the front, and when to try again.
-    fn not_written(&mut self) -> Option<Duration> {
-        let log = self.log.as_mut()?;
-        let failed = log.in_flight.take()?;
-        let mut bytes = BytesMut::from(failed.bytes.as_ref());
-        bytes.unsplit(std::mem::take(&mut log.unwritten));
-        log.unwritten = bytes;
-        log.unwritten_ack |= failed.ack;
-        let wait = log.retry;
-        log.retry = (log.retry * 2).min(limits::WRITE_RETRY_MAX);
-        for pending in &mut self.pending {
-            if pending.durability == Durability::Writing {
-                pending.durability = Durability::Unwritten;
-            }
-        }
-        Some(wait)
-    }
-}
-
-fn update_record(update: &StatusUpdate) -> Bytes {
-    checkpoint::record(&StatusUpdateRecord {
-        r#type: status_update_record::Type::Update.into(),
-        update: Some(update.clone()),
-        uuid: None,
-    })
-}
-
-fn ack_record(uuid: Bytes) -> Bytes {
-    checkpoint::record(&StatusUpdateRecord {
-        r#type: status_update_record::Type::Ack.into(),
-        update: None,
-        uuid: Some(uuid),
-    })
 }
 
 impl Agent {
     /// An update that the agent makes itself.
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn agent_update(
         &mut self,
         out: &mut Outbox<'_>,
         framework: &FrameworkId,
         task: &TaskId,
         executor: Option<&ExecutorId>,
-        state: v1::TaskState,
-        reason: Reason,
-        message: &str,
+        verdict: &Verdict,
     ) -> StatusUpdate {
         let uuid = Bytes::copy_from_slice(&self.rng.uuid_bytes());
-        let timestamp = out.now.wall_seconds();
-        StatusUpdate {
-            framework_id: framework.to_wire(),
+        let status = v1::TaskStatus {
+            message: Some(verdict.message.clone()),
+            reason: Some(verdict.reason.into()),
             executor_id: executor.map(ExecutorId::to_wire),
-            slave_id: Some(self.wire_id()),
-            status: v1::TaskStatus {
-                task_id: task.to_wire(),
-                state: state.into(),
-                source: Some(Source::Agent.into()),
-                message: Some(message.to_owned()),
-                reason: Some(reason.into()),
-                agent_id: Some(self.wire_id()),
-                executor_id: executor.map(ExecutorId::to_wire),
-                timestamp: Some(timestamp),
-                uuid: Some(uuid.clone()),
-                ..Default::default()
-            },
-            timestamp,
             uuid: Some(uuid),
-            latest_state: None,
-        }
+            ..model::status(task, verdict.state, Source::Agent, out.now)
+        };
+        model::status_update(framework, self.id.as_ref(), status, out.now)
+    }
+
+    /// The same, taken over at once.
+    pub(crate) fn tell(
+        &mut self,
+        out: &mut Outbox<'_>,
+        framework: &FrameworkId,
+        task: &TaskId,
+        executor: Option<&ExecutorId>,
+        verdict: &Verdict,
+    ) {
+        let update = self.agent_update(out, framework, task, executor, verdict);
+        self.status_update(out, update, None);
     }
 
     /// An executor's UPDATE. Accepted means that it is taken or of no use; it is acknowledged to the
@@ -298,25 +105,19 @@ impl Agent {
             out.count(Counter::InvalidStatusUpdates);
             return Ok(());
         }
-        let timestamp = status.timestamp.unwrap_or_else(|| out.now.wall_seconds());
-        status.agent_id = Some(own.clone());
-        status.source = Some(Source::Executor.into());
-        status.executor_id.get_or_insert_with(|| executor.to_wire());
         if !may_come_from_executor(status.state()) {
             // Only agents and masters may say so; an executor that does is broken.
             out.count(Counter::InvalidStatusUpdates);
             self.shutdown_executor(out, framework, executor);
             return Ok(());
         }
-        let update = StatusUpdate {
-            framework_id: framework.to_wire(),
-            executor_id: status.executor_id.clone(),
-            slave_id: Some(own),
-            status,
-            timestamp,
-            uuid: Some(uuid),
-            latest_state: None,
-        };
+        status.source = Some(Source::Executor.into());
+        status.uuid = Some(uuid);
+        status.executor_id.get_or_insert_with(|| executor.to_wire());
+        let update = model::status_update(framework, self.id.as_ref(), status, out.now);
+        if let Some(executor) = self.executor_mut(framework, executor) {
+            executor.ever_sent = true;
+        }
         self.check_room(out, framework, &update)?;
         self.status_update(out, update, Some(executor.clone()));
         Ok(())
@@ -336,7 +137,7 @@ impl Agent {
         let full = match stream {
             Some(stream) => {
                 let uuid = update.uuid.clone().unwrap_or_default();
-                stream.pending.len() >= limits::UNACKNOWLEDGED_UPDATES_PER_TASK
+                stream.len() >= limits::UNACKNOWLEDGED_UPDATES_PER_TASK
                     && !stream.has_seen(&uuid)
                     && (is_stray || !is_terminal(update.status.state()))
             }
@@ -409,16 +210,10 @@ impl Agent {
         if !stream.has_seen(uuid) {
             return false;
         }
-        let waiting = stream.pending.iter_mut().find(|pending| {
-            pending.update.uuid.as_ref() == Some(uuid) && pending.durability != Durability::Durable
-        });
-        match waiting {
-            Some(pending) => pending.sender = sender.cloned(),
-            None => {
-                if let Some(sender) = sender.cloned() {
-                    self.acknowledge_to_executor(out, framework, &sender, task, uuid.clone());
-                }
-            }
+        if stream.repeat(uuid, sender) == Repeated::AcknowledgeNow
+            && let Some(sender) = sender
+        {
+            self.acknowledge_to_executor(out, framework, sender, task, uuid.clone());
         }
         true
     }
@@ -514,10 +309,7 @@ impl Agent {
         executor.show_task(out, &task);
         if is_terminal(state) {
             out.count(Counter::TasksEnded(state));
-            // A command executor has nothing to do without its task; its bounds die with it.
-            if !executor.generated && executor.state == State::Running {
-                executor.update_limits(out);
-            }
+            executor.task_ended(out, &task);
         }
         true
     }
@@ -548,267 +340,11 @@ impl Agent {
         );
         let uuid = update.uuid.clone().unwrap_or_default();
         let stream = self.updates.streams.entry(key.clone());
-        let stream = stream.or_insert_with(|| Stream {
-            log: path.map(Log::new),
-            ..Stream::default()
-        });
-        stream.remember(uuid.clone());
-        match &mut stream.log {
-            Some(log) => {
-                log.unwritten.extend_from_slice(&update_record(&update));
-                stream.pending.push_back(Pending {
-                    update,
-                    durability: Durability::Unwritten,
-                    sender,
-                });
-                self.write_stream(out, &key);
-            }
-            None => {
-                stream.pending.push_back(Pending {
-                    update,
-                    durability: Durability::Durable,
-                    sender: None,
-                });
-                if let Some(sender) = sender {
-                    self.acknowledge_to_executor(out, &key.0, &sender, &key.1, uuid);
-                }
-            }
-        }
-        self.forward(out, &key);
-    }
-
-    fn write_stream(&mut self, out: &mut Outbox<'_>, key: &Key) {
-        let stream = self.updates.streams.get_mut(key);
-        let Some(write) = stream.and_then(Stream::next_write) else {
-            return;
-        };
-        let then = Then::Updates(key.0.clone(), key.1.clone());
-        let seq = self.persist(out, vec![write], then);
-        let stream = self.updates.streams.get_mut(key);
-        let log = stream.and_then(|stream| stream.log.as_mut());
-        if let Some(in_flight) = log.and_then(|log| log.in_flight.as_mut()) {
-            in_flight.seq = Some(seq);
-        }
-    }
-
-    pub(crate) fn updates_persisted(
-        &mut self,
-        out: &mut Outbox<'_>,
-        framework: &FrameworkId,
-        task: &TaskId,
-        seq: Seq,
-    ) {
-        let key = (framework.clone(), task.clone());
-        let stream = self.updates.streams.get_mut(&key);
-        let Some(stream) = stream.filter(|stream| stream.is_writing(seq)) else {
-            return;
-        };
-        for (sender, uuid) in stream.written() {
-            self.acknowledge_to_executor(out, framework, &sender, task, uuid);
+        let stream = stream.or_insert_with(|| Stream::new(path));
+        if let Some(sender) = stream.push(update, sender) {
+            self.acknowledge_to_executor(out, &key.0, &sender, &key.1, uuid);
         }
         self.write_stream(out, &key);
         self.forward(out, &key);
-    }
-
-    pub(crate) fn updates_not_persisted(
-        &mut self,
-        out: &mut Outbox<'_>,
-        framework: &FrameworkId,
-        task: &TaskId,
-        seq: Seq,
-    ) {
-        let key = (framework.clone(), task.clone());
-        let stream = self.updates.streams.get_mut(&key);
-        let stream = stream.filter(|stream| stream.is_writing(seq));
-        if let Some(wait) = stream.and_then(Stream::not_written) {
-            out.wake(Timer::UpdateRetry(key.0, key.1), wait);
-        }
-    }
-
-    fn acknowledge_to_executor(
-        &self,
-        out: &mut Outbox<'_>,
-        framework: &FrameworkId,
-        executor: &ExecutorId,
-        task: &TaskId,
-        uuid: Bytes,
-    ) {
-        let acknowledged = v1::executor::event::Acknowledged {
-            task_id: task.to_wire(),
-            uuid,
-        };
-        if let Some(executor) = self.executor(framework, executor) {
-            executor.send(
-                out,
-                v1::executor::Event {
-                    acknowledged: Some(acknowledged),
-                    ..event(v1::executor::event::Type::Acknowledged)
-                },
-            );
-        }
-    }
-
-    /// Sends the oldest update if it may go and is not on its way.
-    fn forward(&mut self, out: &mut Outbox<'_>, key: &Key) {
-        let stream = self.updates.streams.get(key);
-        if stream.is_some_and(|stream| stream.sent.is_none()) {
-            self.send_oldest(out, key, limits::UPDATE_RETRY_MIN);
-        }
-    }
-
-    fn send_oldest(&mut self, out: &mut Outbox<'_>, key: &Key, again_after: Duration) {
-        let (Some(master), Phase::Running) = (self.registration.master.clone(), self.phase) else {
-            return;
-        };
-        let Some(stream) = self.updates.streams.get_mut(key) else {
-            return;
-        };
-        let Some(update) = stream.ready() else {
-            return;
-        };
-        let mut update = update.clone();
-        stream.sent = Some(again_after);
-        update.latest_state = self.note_sent(key, &update);
-        let message = internal::StatusUpdateMessage {
-            update,
-            pid: Some(self.pid.to_string()),
-        };
-        out.send(&master, message);
-        out.wake(
-            Timer::UpdateRetry(key.0.clone(), key.1.clone()),
-            again_after,
-        );
-    }
-
-    /// Notes on the task which update is on its way (re-registration tells it), and answers its
-    /// newest state, which lets the master free resources early.
-    fn note_sent(&mut self, key: &Key, update: &StatusUpdate) -> Option<i32> {
-        let framework = self.frameworks.get_mut(&key.0)?;
-        let owner = framework.tasks.get(&key.1)?;
-        let executor = framework.executors.get_mut(owner)?;
-        let live = executor.tasks.get_mut(&key.1)?;
-        live.task.status_update_state = Some(update.status.state);
-        live.task.status_update_uuid = update.uuid.clone();
-        Some(live.task.state)
-    }
-
-    /// The retry timer of a stream: a write that failed, or an update that nobody acknowledged.
-    pub(crate) fn update_retry(
-        &mut self,
-        out: &mut Outbox<'_>,
-        framework: FrameworkId,
-        task: TaskId,
-    ) {
-        let key = (framework, task);
-        self.write_stream(out, &key);
-        let Some(stream) = self.updates.streams.get(&key) else {
-            return;
-        };
-        match stream.sent {
-            Some(waited) => {
-                let longer = (waited * 2).min(limits::UPDATE_RETRY_MAX);
-                self.send_oldest(out, &key, longer);
-            }
-            None => self.forward(out, &key),
-        }
-    }
-
-    /// A master is there again: the oldest of every stream goes out once more.
-    pub(crate) fn resume_updates(&mut self, out: &mut Outbox<'_>) {
-        let keys: Vec<Key> = self.updates.streams.keys().cloned().collect();
-        for key in keys {
-            self.send_oldest(out, &key, limits::UPDATE_RETRY_MIN);
-        }
-    }
-
-    /// The framework has a new scheduler, which did not get what was sent to the old one.
-    pub(crate) fn resend_framework_heads(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId) {
-        let keys: Vec<Key> = self.updates.of_framework(framework).cloned().collect();
-        for key in keys {
-            self.send_oldest(out, &key, limits::UPDATE_RETRY_MIN);
-        }
-    }
-
-    /// The scheduler has the update. Any other than the one on its way is of an earlier sending.
-    pub(crate) fn update_acknowledged(
-        &mut self,
-        out: &mut Outbox<'_>,
-        framework: FrameworkId,
-        task: TaskId,
-        uuid: &Bytes,
-    ) {
-        if self.phase != Phase::Running {
-            return;
-        }
-        let key = (framework, task);
-        let Some(stream) = self.updates.streams.get_mut(&key) else {
-            return;
-        };
-        let is_oldest = stream
-            .ready()
-            .is_some_and(|oldest| oldest.uuid.as_ref() == Some(uuid));
-        if !is_oldest || stream.sent.is_none() {
-            return;
-        }
-        let Some(oldest) = stream.pending.pop_front() else {
-            return;
-        };
-        stream.sent = None;
-        out.cancel(Timer::UpdateRetry(key.0.clone(), key.1.clone()));
-        if let Some(log) = &mut stream.log {
-            log.unwritten.extend_from_slice(&ack_record(uuid.clone()));
-            log.unwritten_ack = true;
-        }
-        self.write_stream(out, &key);
-        let owned = self
-            .frameworks
-            .get(&key.0)
-            .is_some_and(|f| f.tasks.contains_key(&key.1));
-        if is_terminal(oldest.update.status.state()) {
-            self.updates.streams.remove(&key);
-            self.task_over(out, &key.0, &key.1);
-        } else if !owned
-            && self
-                .updates
-                .streams
-                .get(&key)
-                .is_some_and(|s| s.pending.is_empty())
-        {
-            self.updates.streams.remove(&key);
-            self.remove_framework_if_idle(out, &key.0);
-        } else {
-            self.forward(out, &key);
-        }
-    }
-
-    /// The end of a task is acknowledged: history from here on.
-    fn task_over(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId, task: &TaskId) {
-        let Some(found) = self.frameworks.get_mut(framework) else {
-            return;
-        };
-        let owner = found.tasks.remove(task);
-        if let Some(owner) = &owner
-            && let Some(executor) = found.executors.get_mut(owner)
-        {
-            let run = executor.container_id.clone();
-            executor.complete(out, task);
-            if executor.checkpoint && executor.state != State::Terminated && !executor.generated {
-                let garbage = Garbage::Task(framework.clone(), owner.clone(), run, task.clone());
-                self.collect(out, garbage);
-            }
-        }
-        if let Some(owner) = owner {
-            self.remove_executor_if_done(out, framework, &owner);
-        }
-        self.remove_framework_if_idle(out, framework);
-    }
-
-    /// Nobody will acknowledge anything of this framework any more.
-    pub(crate) fn drop_framework_streams(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId) {
-        let keys: Vec<Key> = self.updates.of_framework(framework).cloned().collect();
-        for key in keys {
-            self.updates.streams.remove(&key);
-            out.cancel(Timer::UpdateRetry(key.0, key.1));
-        }
     }
 }

@@ -62,4 +62,29 @@ macro_rules! scripts {
     };
 }
 
-scripts!(command_task, custom_executor);
+scripts!(
+    checkpoint_resources,
+    cleanup,
+    command_task,
+    custom_executor,
+    disk_trouble,
+    executor_api,
+    fencing,
+    garbage,
+    groups,
+    history,
+    kill,
+    launch_failed,
+    launch_refused,
+    reboot,
+    reconcile,
+    reconfiguration,
+    recovery,
+    recovery_damaged,
+    recovery_hanging,
+    recovery_terminated,
+    registration,
+    shutdown,
+    terminated,
+    update_retry,
+);

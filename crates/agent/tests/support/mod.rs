@@ -8,4 +8,5 @@
 
 pub mod print;
 pub mod script;
+pub mod watch;
 pub mod world;

@@ -46,7 +46,7 @@ impl Names {
 fn next_id(text: &str) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
     (0..bytes.len()).find_map(|i| {
-        if bytes[i..].starts_with(b"b\"") && (i == 0 || !bytes[i - 1].is_ascii_alphanumeric()) {
+        if bytes[i..].starts_with(b"b\"") && (i == 0 || b" (".contains(&bytes[i - 1])) {
             let mut j = i + 2;
             while bytes[j] != b'"' {
                 j += if bytes[j] == b'\\' { 2 } else { 1 };
@@ -94,9 +94,32 @@ pub fn compact(text: &str) -> String {
         text.replace_range(close..=close, "");
         text.replace_range(at..at + 5, "");
     }
+    for (wrapper, open) in [("Scalar", "Scalar { value: "), ("Id", "Id { value: ")] {
+        text = unwrap_values(&text, wrapper, open);
+    }
     text.replace(",  }", " }")
         .replace(", }", " }")
         .replace("r#type", "type")
+}
+
+/// `TaskId { value: "t" }` is said as `"t"`, `Scalar { value: 1.0 }` as `1.0`.
+fn unwrap_values(text: &str, wrapper: &str, open: &str) -> String {
+    let mut text = text.to_owned();
+    let mut from = 0;
+    while let Some(at) = text[from..].find(open).map(|at| from + at) {
+        let value = at + open.len();
+        let end = value + text[value..].find(" }").unwrap();
+        if text[value..end].contains('{') {
+            from = value;
+            continue;
+        }
+        text.replace_range(end..end + 2, "");
+        let before = text[..at + wrapper.len()].rfind([' ', '(', '[', '{']);
+        let start = before.map_or(0, |i| i + 1);
+        text.replace_range(start..value, "");
+        from = start;
+    }
+    text
 }
 
 fn matching(text: &str, open: usize) -> usize {

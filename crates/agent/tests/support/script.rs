@@ -19,6 +19,7 @@ use meseta_model::caller::Caller;
 use meseta_model::container::{ContainerReport, Limitation, Termination};
 use meseta_model::edge::{RequestId, StreamId};
 use meseta_model::ids::ContainerId;
+use meseta_model::resources::{ResourceFormat, Resources};
 use meseta_model::step::{Effect as Wish, Write};
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
@@ -27,6 +28,9 @@ use meseta_proto::mesos::{internal, v1};
 
 use super::print::{Names, compact};
 use super::world::{DiskMode, World, scalar};
+
+/// Sees each effect with the world as it is by then.
+pub type Watcher<'a> = dyn FnMut(&Wish<Timer, Effect>, &World) + 'a;
 
 pub const AGENT_ID: &str = "m-S0";
 
@@ -38,6 +42,8 @@ pub struct Script {
     requests: u64,
     /// Frameworks declared with `framework`.
     frameworks: BTreeMap<String, v1::FrameworkInfo>,
+    /// The update of each task that went to the master last.
+    sent: BTreeMap<(String, String), Bytes>,
     boot_id: String,
     started: u64,
     /// Deltas are shown unless the script says `views off`.
@@ -117,6 +123,7 @@ impl Script {
             master: "master@127.0.0.1:5050".parse().unwrap(),
             requests: 0,
             frameworks: BTreeMap::new(),
+            sent: BTreeMap::new(),
             boot_id: "boot-1".to_owned(),
             started: 0,
             views: true,
@@ -125,11 +132,29 @@ impl Script {
 
     /// Runs one line; the effects as text, one a line.
     pub fn run(&mut self, text: &str) -> Vec<String> {
-        let line = Line::parse(text);
-        let wishes = self.wishes(&line);
+        let wishes = self.run_watched(text, &mut |_, _| {});
+        self.note_sent(&wishes);
         let shown = wishes.iter().filter(|wish| self.is_shown(wish));
         let shown: Vec<_> = shown.cloned().collect();
         shown.iter().map(|wish| self.print(wish)).collect()
+    }
+
+    fn note_sent(&mut self, wishes: &[Wish<Timer, Effect>]) {
+        for wish in wishes {
+            if let Wish::Do {
+                effect: Effect::Send { message, .. },
+                ..
+            } = wish
+                && let Message::StatusUpdate(message) = message.as_ref()
+            {
+                let update = &message.update;
+                let key = (
+                    update.framework_id.value.clone(),
+                    update.status.task_id.value.clone(),
+                );
+                self.sent.insert(key, update.uuid.clone().unwrap());
+            }
+        }
     }
 
     fn is_shown(&self, wish: &Wish<Timer, Effect>) -> bool {
@@ -143,9 +168,11 @@ impl Script {
         self.views || !is_view
     }
 
-    fn wishes(&mut self, line: &Line) -> Vec<Wish<Timer, Effect>> {
+    /// Runs one line and shows each effect to `watch`.
+    pub fn run_watched(&mut self, text: &str, watch: &mut Watcher<'_>) -> Vec<Wish<Timer, Effect>> {
+        let line = &Line::parse(text);
         match line.word(0) {
-            "config" => return self.configure(line),
+            "config" => self.configure(line),
             "views" => self.views = line.word(1) == "on",
             "reboot" => self.boot_id = line.word(1).to_owned(),
             "disk" => {
@@ -158,39 +185,77 @@ impl Script {
             }
             "flush" => {
                 let done = self.world.flush_one().expect("a held write");
-                return self.world.step(done);
+                return self.world.step_watched(done, watch);
+            }
+            "agent" => {
+                let role = meseta_model::roles::Role::new("*");
+                let resources = Resources::parse(line.word(1), &role).unwrap();
+                self.world.info.resources = resources.to_wire(ResourceFormat::PreRefinement);
             }
             "framework" => self.declare_framework(line),
-            "forget" => {
-                let name = line.word(1);
-                self.world.meta.retain(|path, _| !path.contains(name));
-            }
             "tear" => self.tear(line.word(1)),
             "damage" => self.damage(line.word(1)),
             "advance" => {
                 let by: meseta_model::units::Duration = line.word(1).parse().unwrap();
-                return self.world.advance(by.as_micros());
+                return self.world.advance_watched(by.as_micros(), watch);
             }
             "restart" => {
                 self.world.restart();
-                return self.start();
+                return self.start(watch);
             }
-            "start" => return self.start(),
+            "start" => return self.start(watch),
             _ => {
                 let event = self.event(line);
-                return self.world.step(event);
+                return self.world.step_watched(event, watch);
             }
         }
         Vec::new()
     }
 
-    fn start(&mut self) -> Vec<Wish<Timer, Effect>> {
+    fn start(&mut self, watch: &mut Watcher<'_>) -> Vec<Wish<Timer, Effect>> {
         self.started += 1;
         let event = self.world.started(self.started, &self.boot_id);
-        self.world.step(event)
+        self.world.step_watched(event, watch)
     }
 
-    fn configure(&mut self, line: &Line) -> Vec<Wish<Timer, Effect>> {
+    /// The event of a line, if it is one.
+    pub fn parse(&mut self, text: &str) -> Option<Event> {
+        const DIRECTIVES: [&str; 11] = [
+            "config",
+            "views",
+            "reboot",
+            "disk",
+            "flush",
+            "agent",
+            "framework",
+            "tear",
+            "damage",
+            "advance",
+            "restart",
+        ];
+        let line = Line::parse(text);
+        let verb = line.word(0);
+        let is_event = !DIRECTIVES.contains(&verb) && verb != "start";
+        is_event.then(|| self.event(&line))
+    }
+
+    /// The master says that the scheduler has this update.
+    pub fn acknowledgement(&self, update: &internal::StatusUpdate) -> Event {
+        Event::MessageReceived {
+            from: self.master.clone(),
+            to: "slave(1)".to_owned(),
+            epoch: None,
+            message: internal::StatusUpdateAcknowledgementMessage {
+                slave_id: agent_id(),
+                framework_id: update.framework_id.clone(),
+                task_id: update.status.task_id.clone(),
+                uuid: update.uuid.clone().unwrap(),
+            }
+            .into(),
+        }
+    }
+
+    fn configure(&mut self, line: &Line) {
         let mut config = self.world.config.clone();
         for (key, value) in &line.options {
             let duration = || -> Duration {
@@ -204,6 +269,8 @@ impl Script {
                 "policy" if value == "additive" => {
                     config.reconfiguration_policy = ReconfigurationPolicy::Additive;
                 }
+                "policy" => config.reconfiguration_policy = ReconfigurationPolicy::Equal,
+                "heartbeat" => config.executor_heartbeat_interval = duration(),
                 "gc_delay" => config.gc_delay = duration(),
                 "switch_user" => config.switch_user = value == "true",
                 "completed_executors" => {
@@ -213,10 +280,8 @@ impl Script {
             }
         }
         config.validate().unwrap();
-        let meta = std::mem::take(&mut self.world.meta);
-        self.world = World::new(config);
-        self.world.meta = meta;
-        Vec::new()
+        self.world.config = config;
+        self.world.restart();
     }
 
     fn declare_framework(&mut self, line: &Line) {
@@ -332,7 +397,10 @@ impl Script {
                 slave_id: agent_id(),
                 framework_id: framework_id(line.word(1)),
                 task_id: task_id(line.word(2)),
-                uuid: self.uuid(line.word(3)),
+                uuid: match line.words.get(3) {
+                    Some(name) => self.uuid(name),
+                    None => self.sent[&(line.word(1).to_owned(), line.word(2).to_owned())].clone(),
+                },
             }
             .into(),
             "shutdown-executor" => internal::ShutdownExecutorMessage {
@@ -356,7 +424,10 @@ impl Script {
             .into(),
             "reconcile" => self.reconcile_message(line, 1).into(),
             "checkpoint-resources" => internal::CheckpointResourcesMessage {
-                resources: reserved(line.option("role").unwrap_or("r")),
+                resources: reserved(
+                    line.option("role").unwrap(),
+                    line.option("cpus").unwrap_or("2").parse().unwrap(),
+                ),
             }
             .into(),
             "framework-message" => internal::FrameworkToExecutorMessage {
@@ -395,10 +466,13 @@ impl Script {
     }
 
     fn task(&self, line: &Line, id: &str) -> v1::TaskInfo {
-        let resources = vec![
+        let mut resources = vec![
             scalar("cpus", line.option("cpus").unwrap_or("1").parse().unwrap()),
             scalar("mem", 64.0),
         ];
+        if let Some(role) = line.option("reserved") {
+            resources.extend(reserved(role, 1.0));
+        }
         v1::TaskInfo {
             name: id.to_owned(),
             task_id: task_id(id),
@@ -562,8 +636,8 @@ impl Script {
     fn print(&mut self, wish: &Wish<Timer, Effect>) -> String {
         let text = match wish {
             Wish::SetTimer { key, at_us } => {
-                let after = at_us - self.world.now_us.min(*at_us);
-                format!("SetTimer {} {after}us", compact(&format!("{key:?}")))
+                let at = meseta_model::units::Duration::from_nanos(*at_us as i64 * 1000);
+                format!("SetTimer {} at {at}", compact(&format!("{key:?}")))
             }
             Wish::CancelTimer { key } => format!("CancelTimer {}", compact(&format!("{key:?}"))),
             Wish::Persist { seq: _, writes } => {
@@ -630,14 +704,14 @@ fn reregistered(line: &Line, script: &Script) -> internal::SlaveReregisteredMess
     }
 }
 
-fn reserved(role: &str) -> Vec<v1::Resource> {
+fn reserved(role: &str, cpus: f64) -> Vec<v1::Resource> {
     vec![v1::Resource {
         reservations: vec![v1::resource::ReservationInfo {
             role: Some(role.to_owned()),
             r#type: Some(v1::resource::reservation_info::Type::Dynamic.into()),
             ..Default::default()
         }],
-        ..scalar("cpus", 2.0)
+        ..scalar("cpus", cpus)
     }]
 }
 

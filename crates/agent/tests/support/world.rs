@@ -20,6 +20,7 @@ pub enum DiskMode {
 
 pub struct World {
     pub agent: Agent,
+    pub info: v1::AgentInfo,
     pub config: Config,
     pub effects: Effects<Timer, Effect>,
     pub now_us: u64,
@@ -36,6 +37,7 @@ impl World {
         config.validate().unwrap();
         Self {
             agent: Agent::new(config.clone()),
+            info: agent_info(),
             config,
             effects: Effects::default(),
             now_us: 0,
@@ -52,7 +54,7 @@ impl World {
             seed,
             boot_id: boot_id.to_owned(),
             pid: "slave(1)@127.0.0.1:5051".parse().unwrap(),
-            info: agent_info(),
+            info: self.info.clone(),
             meta: self.meta.values().cloned().collect(),
         }))
     }
@@ -73,6 +75,15 @@ impl World {
 
     /// One event; what follows from done writes is part of it.
     pub fn step(&mut self, event: Event) -> Vec<Wish<Timer, Effect>> {
+        self.step_watched(event, &mut |_, _| {})
+    }
+
+    /// The same; `watch` sees each effect with the disk as it is by then.
+    pub fn step_watched(
+        &mut self,
+        event: Event,
+        watch: &mut dyn FnMut(&Wish<Timer, Effect>, &Self),
+    ) -> Vec<Wish<Timer, Effect>> {
         let mut all = Vec::new();
         let mut next = VecDeque::from([event]);
         while let Some(event) = next.pop_front() {
@@ -92,6 +103,7 @@ impl World {
                     Wish::Propose { .. } => panic!("agents propose nothing"),
                     Wish::Do { after, .. } => assert!(after.is_none()),
                 }
+                watch(&wish, self);
                 all.push(wish);
             }
         }
@@ -130,7 +142,11 @@ impl World {
     }
 
     /// The timers that are due within this time fire, in order.
-    pub fn advance(&mut self, by_us: u64) -> Vec<Wish<Timer, Effect>> {
+    pub fn advance_watched(
+        &mut self,
+        by_us: u64,
+        watch: &mut dyn FnMut(&Wish<Timer, Effect>, &Self),
+    ) -> Vec<Wish<Timer, Effect>> {
         let end = self.now_us + by_us;
         let mut all = Vec::new();
         loop {
@@ -143,7 +159,7 @@ impl World {
             }
             self.now_us = self.now_us.max(at);
             self.timers.remove(&key);
-            all.extend(self.step(Event::TimerFired(key)));
+            all.extend(self.step_watched(Event::TimerFired(key), watch));
         }
         self.now_us = end;
         all

@@ -1,0 +1,214 @@
+//! What must hold of every effect, whatever the events were.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use meseta_agent::event::{Effect, MetaEntry, Timer};
+use meseta_agent::view::{Delta, TaskList};
+use meseta_model::edge::RequestId;
+use meseta_model::step::Effect as Wish;
+use meseta_model::task_state::is_terminal;
+use meseta_proto::actor::Message;
+use meseta_proto::mesos::internal::StatusUpdate;
+use meseta_proto::mesos::v1;
+
+use super::world::World;
+
+pub type TaskKey = (String, String);
+
+/// Watches effects as they come.
+#[derive(Default)]
+pub struct Watch {
+    /// Requests without an answer.
+    pub open: BTreeSet<RequestId>,
+    /// The update of each task that is on its way to the master.
+    pub in_flight: BTreeMap<TaskKey, StatusUpdate>,
+    /// Tasks whose present update the test acknowledged.
+    pub acknowledged: BTreeSet<TaskKey>,
+    /// All UUIDs that went to the master.
+    pub sent: BTreeSet<Bytes>,
+    /// UUIDs that an executor was told are safe, with their tasks.
+    pub promised: BTreeMap<Bytes, TaskKey>,
+    /// Terminal states seen in the views, by run and task.
+    over: BTreeMap<(String, String), v1::TaskState>,
+    /// UUIDs of updates that a task shows: taken over, and owed to the master.
+    pub accepted: BTreeSet<Bytes>,
+    launched: BTreeSet<String>,
+    released: BTreeSet<String>,
+    pub exited: Option<String>,
+    /// Given to an executor, or in a container that runs.
+    pub given: BTreeSet<TaskKey>,
+}
+
+impl Watch {
+    /// The process died: what it promised to masters starts anew, what it promised to executors of
+    /// checkpointing frameworks stays.
+    pub fn restarted(&mut self, checkpoints: &BTreeSet<String>) {
+        self.open.clear();
+        self.in_flight.clear();
+        self.acknowledged.clear();
+        self.over.clear();
+        self.promised
+            .retain(|_, (framework, _)| checkpoints.contains(framework));
+        self.given
+            .retain(|(framework, _)| checkpoints.contains(framework));
+    }
+
+    /// Checks one effect, with the disk as it was when it came.
+    pub fn check(
+        &mut self,
+        wish: &Wish<Timer, Effect>,
+        world: &World,
+        checkpoints: &BTreeSet<String>,
+    ) {
+        assert!(self.exited.is_none(), "an effect after the exit: {wish:?}");
+        let Wish::Do { effect, .. } = wish else {
+            return;
+        };
+        match effect {
+            Effect::Reply { request, .. } => {
+                assert!(self.open.remove(request), "{request:?} was answered before");
+            }
+            Effect::Exit { reason } => self.exited = Some(reason.clone()),
+            Effect::LaunchContainer(spec) => {
+                let run = spec.container_id.to_string();
+                if checkpoints.contains(&spec.environment["MESOS_FRAMEWORK_ID"]) {
+                    assert!(
+                        on_disk(world, &format!("runs/{run}/tasks/")),
+                        "no task.info"
+                    );
+                }
+                assert!(self.launched.insert(run), "launched twice");
+            }
+            Effect::ReleaseContainer(run) => {
+                let run = run.to_string();
+                assert!(self.launched.contains(&run));
+                assert!(self.released.insert(run), "released twice");
+            }
+            Effect::SendEvent { event, .. } => self.check_event(event, world, checkpoints),
+            Effect::Send { message, .. } => {
+                if let Message::StatusUpdate(message) = message.as_ref() {
+                    self.check_update(&message.update, world, checkpoints);
+                }
+            }
+            Effect::Changed(Delta::Task {
+                container_id,
+                task,
+                list,
+            }) => {
+                let last = task.statuses.last().and_then(|status| status.uuid.clone());
+                self.accepted.extend(last);
+                if *list == TaskList::Queued {
+                    // What was said of the id before is settled.
+                    let id = task.task_id.value.clone();
+                    self.in_flight.remove(&(framework_of(&id), id));
+                }
+                let key = (container_id.to_string(), task.task_id.value.clone());
+                if let Some(state) = self.over.get(&key) {
+                    assert_eq!(*state, task.state(), "{key:?} changed after its end");
+                }
+                if is_terminal(task.state()) {
+                    self.over.insert(key, task.state());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn check_event(
+        &mut self,
+        event: &v1::executor::Event,
+        world: &World,
+        checkpoints: &BTreeSet<String>,
+    ) {
+        if let Some(acknowledged) = &event.acknowledged {
+            let task = acknowledged.task_id.value.clone();
+            let framework = framework_of(&task);
+            if checkpoints.contains(&framework) && has_task(world, &framework, &task) {
+                assert!(
+                    holds(world, &task, &acknowledged.uuid),
+                    "{task} was acknowledged before it was safe"
+                );
+            }
+            let key = (framework, task);
+            self.promised.insert(acknowledged.uuid.clone(), key);
+        }
+        let launched = event.launch.iter().map(|launch| &launch.task);
+        let groups = event.launch_group.iter();
+        let grouped = groups.flat_map(|group| &group.task_group.tasks);
+        for task in launched.chain(grouped) {
+            let id = task.task_id.value.clone();
+            let framework = framework_of(&id);
+            if checkpoints.contains(&framework) {
+                assert!(has_task(world, &framework, &id), "{id} is not on disk");
+            }
+            assert!(self.given.insert((framework, id)), "given twice");
+        }
+    }
+
+    fn check_update(
+        &mut self,
+        update: &StatusUpdate,
+        world: &World,
+        checkpoints: &BTreeSet<String>,
+    ) {
+        let framework = update.framework_id.value.clone();
+        let task = update.status.task_id.value.clone();
+        let uuid = update.uuid.clone().unwrap();
+        if checkpoints.contains(&framework) && owns_log(world, &framework, &task) {
+            assert!(
+                holds(world, &task, &uuid),
+                "{task} went out before it was safe"
+            );
+        }
+        let key = (framework, task);
+        if let Some(previous) = self.in_flight.get(&key) {
+            let same = previous.uuid == update.uuid;
+            assert!(
+                same || self.acknowledged.contains(&key),
+                "{key:?}: the next update went out before the first was acknowledged"
+            );
+        }
+        self.acknowledged.remove(&key);
+        self.sent.insert(uuid);
+        self.in_flight.insert(key, update.clone());
+    }
+}
+
+/// In these tests a task's id begins with its framework's.
+pub fn framework_of(task: &str) -> String {
+    task.split('.').next().unwrap().to_owned()
+}
+
+fn on_disk(world: &World, part: &str) -> bool {
+    world
+        .meta
+        .keys()
+        .any(|path| path.contains(part) && path.ends_with("task.info"))
+}
+
+pub fn has_task(world: &World, framework: &str, task: &str) -> bool {
+    let ending = format!("/tasks/{task}/task.info");
+    let part = format!("/frameworks/{framework}/");
+    let mut paths = world.meta.keys();
+    paths.any(|path| path.ends_with(&ending) && path.contains(&part))
+}
+
+/// Updates of tasks that never were here are not written down.
+fn owns_log(world: &World, framework: &str, task: &str) -> bool {
+    let ending = format!("/tasks/{task}/task.updates");
+    let part = format!("/frameworks/{framework}/");
+    let mut paths = world.meta.keys();
+    paths.any(|path| path.ends_with(&ending) && path.contains(&part))
+}
+
+/// Whether the update is in the task's file.
+fn holds(world: &World, task: &str, uuid: &Bytes) -> bool {
+    let ending = format!("/tasks/{task}/task.updates");
+    world.meta.iter().any(|(path, entry)| match entry {
+        MetaEntry::File { bytes, .. } if path.ends_with(&ending) => bytes
+            .windows(uuid.len())
+            .any(|window| window == uuid.as_ref()),
+        _ => false,
+    })
+}
