@@ -49,6 +49,9 @@ pub use value_text::{BadValueText, ParsedValue, parse_value};
 pub use wire::{ResourceFormat, reformat};
 pub use wire_kind::RESERVATION_DEPTH_LIMIT;
 
+/// Longer lists are searched by halves.
+const WALK_AT_MOST: usize = 8;
+
 /// A bag of resources. Cheap to add and compare; order and equality are independent of how it came
 /// about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,16 +127,22 @@ impl Resources {
         }
     }
 
-    /// The place of `resource`'s key at or after `at`, or where it would go.
-    fn seek(&self, mut at: usize, resource: &Resource) -> Result<usize, usize> {
-        while let Some(entry) = self.entries.get(at) {
+    /// The place of `resource`'s key at or after `from`, or where it would go. Short lists, the common
+    /// case, are walked: neighbours in one list are mostly neighbours in the other.
+    fn seek(&self, from: usize, resource: &Resource) -> Result<usize, usize> {
+        let rest = self.entries.get(from..).unwrap_or_default();
+        if rest.len() > WALK_AT_MOST {
+            let found = rest.binary_search_by(|entry| entry.cmp_key(resource));
+            return found.map(|at| from + at).map_err(|at| from + at);
+        }
+        for (at, entry) in rest.iter().enumerate() {
             match entry.cmp_key(resource) {
-                Ordering::Less => at += 1,
-                Ordering::Equal => return Ok(at),
-                Ordering::Greater => break,
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(from + at),
+                Ordering::Greater => return Err(from + at),
             }
         }
-        Err(at)
+        Err(from + rest.len())
     }
 
     /// Whether all of `other` is here. A partial order: two bags may each lack something of the other.

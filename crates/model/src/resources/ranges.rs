@@ -2,15 +2,17 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 /// A sorted list of inclusive ranges that neither overlap nor touch.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Ranges(Vec<(u64, u64)>);
+pub struct Ranges(SmallVec<[(u64, u64); 1]>);
 
 impl Ranges {
     /// No number at all.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(Vec::new())
+    pub fn new() -> Self {
+        Self(SmallVec::new())
     }
 
     /// Sorts and joins what overlaps or touches; pairs with the end before the beginning are
@@ -19,8 +21,13 @@ impl Ranges {
     pub fn from_pairs(pairs: impl IntoIterator<Item = (u64, u64)>) -> Self {
         let mut pairs: Vec<(u64, u64)> = pairs.into_iter().filter(|(a, b)| a <= b).collect();
         pairs.sort_unstable();
-        let mut joined: Vec<(u64, u64)> = Vec::with_capacity(pairs.len());
-        for (begin, end) in pairs {
+        Self::joined(pairs)
+    }
+
+    /// Joins what overlaps or touches in a list sorted by beginning.
+    fn joined(sorted: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let mut joined: SmallVec<[(u64, u64); 1]> = SmallVec::new();
+        for (begin, end) in sorted {
             match joined.last_mut() {
                 Some(last) if begin <= last.1.saturating_add(1) => last.1 = last.1.max(end),
                 _ => joined.push((begin, end)),
@@ -91,13 +98,12 @@ impl Ranges {
         if other.is_empty() {
             return;
         }
-        let mine = std::mem::take(&mut self.0);
-        *self = Self::from_pairs(mine.into_iter().chain(other.iter()));
+        *self = Self::joined(merge(self.iter(), other.iter()));
     }
 
     /// Takes every number of `other` away; what is absent stays absent.
     pub fn subtract(&mut self, other: &Self) {
-        let mut left = Vec::with_capacity(self.0.len());
+        let mut left = SmallVec::with_capacity(self.0.len());
         let mut gaps = other.0.iter().peekable();
         for &(begin, end) in &self.0 {
             let mut begin = Some(begin);
@@ -129,6 +135,19 @@ impl Ranges {
     }
 }
 
+/// Two sorted lists as one.
+fn merge(
+    one: impl Iterator<Item = (u64, u64)>,
+    other: impl Iterator<Item = (u64, u64)>,
+) -> impl Iterator<Item = (u64, u64)> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(a), Some(b)) if b < a => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    })
+}
+
 impl fmt::Display for Ranges {
     /// `[31000-32000, 33000-33000]`, as Mesos prints them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,11 +173,11 @@ mod tests {
     #[test]
     fn joins_what_overlaps_or_touches() {
         assert_eq!(
-            ranges(&[(5, 9), (1, 2), (3, 3), (8, 12)]).0,
+            ranges(&[(5, 9), (1, 2), (3, 3), (8, 12)]).0.as_slice(),
             [(1, 3), (5, 12)]
         );
         assert_eq!(
-            ranges(&[(0, u64::MAX), (u64::MAX, u64::MAX)]).0,
+            ranges(&[(0, u64::MAX), (u64::MAX, u64::MAX)]).0.as_slice(),
             [(0, u64::MAX)]
         );
         assert_eq!(ranges(&[(3, 1)]), Ranges::new());
@@ -169,7 +188,7 @@ mod tests {
     fn subtraction_cuts_at_both_ends() {
         let mut all = ranges(&[(0, u64::MAX)]);
         all.subtract(&ranges(&[(0, 0), (10, 20), (u64::MAX, u64::MAX)]));
-        assert_eq!(all.0, [(1, 9), (21, u64::MAX - 1)]);
+        assert_eq!(all.0.as_slice(), [(1, 9), (21, u64::MAX - 1)]);
     }
 
     fn small() -> impl Strategy<Value = Ranges> {
