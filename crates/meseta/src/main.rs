@@ -13,13 +13,14 @@
 mod cli;
 mod daemon;
 mod flags;
+mod load;
 mod roles;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::args::{Cli, Command};
+use cli::args::{Cli, Command, Sim};
 
 fn main() -> ExitCode {
     if let Some(code) = roles::run_if_asked() {
@@ -59,10 +60,18 @@ fn dispatch(command: Command) -> anyhow::Result<i32> {
         Command::Version(list) => client(done(cli::lists::version(list))),
         Command::Logs(logs) => client(done(cli::task::logs(logs))),
         Command::Kill(kill) => client(done(cli::task::kill(kill))),
+        Command::Sim(sim) => simulate(sim),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "meseta", &mut std::io::stdout());
             Ok(0)
         }
+    }
+}
+
+fn simulate(sim: Sim) -> anyhow::Result<i32> {
+    match sim {
+        Sim::Load(load) => client(load::run(load)),
+        Sim::LoadExecutor { ledger } => client(load::run_executor(ledger)),
     }
 }
 

@@ -26,11 +26,32 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "node",
         &[
-            "proto", "model", "allocator", "master", "agent", "executor", "consensus", "runtime",
-            "container", "client", "api",
+            "proto",
+            "model",
+            "allocator",
+            "master",
+            "agent",
+            "executor",
+            "consensus",
+            "runtime",
+            "container",
+            "client",
+            "api",
         ],
     ),
-    ("sim", &["proto", "model", "allocator", "master", "agent", "runtime", "consensus", "node"]),
+    (
+        "sim",
+        &[
+            "proto",
+            "model",
+            "allocator",
+            "master",
+            "agent",
+            "runtime",
+            "consensus",
+            "node",
+        ],
+    ),
 ];
 
 /// The decision rooms: no clock, no randomness of the system, no files, sockets or threads, no order
@@ -45,24 +66,43 @@ const BANNED_IN_CORES: &[(&str, &str)] = &[
     ("tokio", "nothing: a core is driven"),
     ("Instant::now", "the `now` of the step"),
     ("SystemTime::now", "the `now` of the step"),
-    ("HashMap", "BTreeMap or IndexMap: its order is the same in every run"),
-    ("HashSet", "BTreeSet or IndexSet: its order is the same in every run"),
+    (
+        "HashMap",
+        "BTreeMap or IndexMap: its order is the same in every run",
+    ),
+    (
+        "HashSet",
+        "BTreeSet or IndexSet: its order is the same in every run",
+    ),
     ("thread_rng", "model::rng::Rng, seeded by an event"),
     ("getrandom", "model::rng::Rng, seeded by an event"),
 ];
 
 /// Leftovers that no line outside this file may have.
-const LEFTOVERS: &[&str] = &["todo!(", "unimplemented!(", "#[ignore", "TODO", "FIXME", "XXX", "dbg!("];
+const LEFTOVERS: &[&str] = &[
+    "todo!(",
+    "unimplemented!(",
+    "#[ignore",
+    "TODO",
+    "FIXME",
+    "XXX",
+    "dbg!(",
+];
 
 /// Words that say nothing about what a thing is for.
 const EMPTY_NAMES: &[&str] = &["manager", "helper", "util", "common", "misc"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the tree is there")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the tree is there")
 }
 
 fn rust_files(below: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(below) else { return };
+    let Ok(entries) = fs::read_dir(below) else {
+        return;
+    };
     for entry in entries {
         let path = entry.expect("readable").path();
         if path.is_dir() {
@@ -84,7 +124,11 @@ fn sources() -> Vec<(String, String)> {
     files
         .into_iter()
         .map(|path| {
-            let name = path.strip_prefix(&root).expect("below the root").display().to_string();
+            let name = path
+                .strip_prefix(&root)
+                .expect("below the root")
+                .display()
+                .to_string();
             (name, fs::read_to_string(&path).expect("readable"))
         })
         .collect()
@@ -92,7 +136,10 @@ fn sources() -> Vec<(String, String)> {
 
 /// Whether a file is there for tests only.
 fn is_test(name: &str) -> bool {
-    name.contains("/tests/") || name.ends_with("/tests.rs") || name.contains("/benches/") || name.ends_with("_tests.rs")
+    name.contains("/tests/")
+        || name.ends_with("/tests.rs")
+        || name.contains("/benches/")
+        || name.ends_with("_tests.rs")
 }
 
 /// The lines before a file's own test module.
@@ -106,23 +153,36 @@ fn none(faults: Vec<String>) {
 
 #[test]
 fn arrows_only_go_down() {
-    let allowed: BTreeMap<&str, BTreeSet<&str>> =
-        EDGES.iter().map(|(room, below)| (*room, below.iter().copied().collect())).collect();
+    let allowed: BTreeMap<&str, BTreeSet<&str>> = EDGES
+        .iter()
+        .map(|(room, below)| (*room, below.iter().copied().collect()))
+        .collect();
     let mut faults = Vec::new();
     for entry in fs::read_dir(root().join("crates")).expect("crates/") {
         let path = entry.expect("readable").path();
-        let room = path.file_name().expect("named").to_string_lossy().into_owned();
+        let room = path
+            .file_name()
+            .expect("named")
+            .to_string_lossy()
+            .into_owned();
         if room == "meseta" {
             continue;
         }
         let Some(below) = allowed.get(room.as_str()) else {
-            faults.push(format!("crates/{room} has no line in EDGES and in ARCHITECTURE.md"));
+            faults.push(format!(
+                "crates/{room} has no line in EDGES and in ARCHITECTURE.md"
+            ));
             continue;
         };
         let manifest = fs::read_to_string(path.join("Cargo.toml")).expect("a crate has a manifest");
-        let dependencies = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+        let dependencies = manifest
+            .split("[dev-dependencies]")
+            .next()
+            .unwrap_or_default();
         for line in dependencies.lines() {
-            let Some(name) = line.strip_prefix("meseta-") else { continue };
+            let Some(name) = line.strip_prefix("meseta-") else {
+                continue;
+            };
             let name = name.split(['.', ' ', '=']).next().unwrap_or_default();
             if !below.contains(name) {
                 faults.push(format!("{room} must not depend on {name}"));
@@ -136,7 +196,9 @@ fn arrows_only_go_down() {
 fn cores_do_nothing_themselves() {
     let mut faults = Vec::new();
     for (name, text) in sources() {
-        let core = CORES.iter().any(|core| name.starts_with(&format!("crates/{core}/src/")));
+        let core = CORES
+            .iter()
+            .any(|core| name.starts_with(&format!("crates/{core}/src/")));
         if !core || is_test(&name) {
             continue;
         }
@@ -163,7 +225,10 @@ fn only_container_is_unsafe() {
         }
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            if code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl") {
+            if code.contains("unsafe {")
+                || code.contains("unsafe fn")
+                || code.contains("unsafe impl")
+            {
                 faults.push(format!("{name}:{}: unsafe", number + 1));
             }
         }
@@ -190,7 +255,16 @@ fn functions(text: &str) -> Vec<(usize, usize)> {
     for (start, line) in lines.iter().enumerate() {
         let body = line.trim_start();
         let indent = line.len() - body.len();
-        let words = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(crate) fn ", "pub(super) fn ", "const fn ", "pub const fn "];
+        let words = [
+            "fn ",
+            "pub fn ",
+            "async fn ",
+            "pub async fn ",
+            "pub(crate) fn ",
+            "pub(super) fn ",
+            "const fn ",
+            "pub const fn ",
+        ];
         if !words.iter().any(|word| body.starts_with(word)) || body.ends_with(';') {
             continue;
         }
@@ -212,7 +286,9 @@ fn functions_fit_on_a_screen() {
         let text: Vec<&str> = without_tests(&text).collect();
         for (line, length) in functions(&text.join("\n")) {
             if length > FUNCTION_LINES {
-                faults.push(format!("{name}:{line}: {length} lines, more than {FUNCTION_LINES}"));
+                faults.push(format!(
+                    "{name}:{line}: {length} lines, more than {FUNCTION_LINES}"
+                ));
             }
         }
     }
@@ -253,7 +329,10 @@ fn every_crate_introduces_itself() {
     for (name, text) in sources() {
         let is_root = name.ends_with("/src/lib.rs") || name.ends_with("/src/main.rs");
         if is_root && name.matches('/').count() == 3 {
-            let header = text.lines().take_while(|line| line.starts_with("//!")).count();
+            let header = text
+                .lines()
+                .take_while(|line| line.starts_with("//!"))
+                .count();
             if header < 6 {
                 faults.push(format!("{name}: a header of {header} lines does not say what it is, what it never does, where to start and what holds"));
             }
@@ -266,12 +345,18 @@ fn every_crate_introduces_itself() {
 fn every_dependency_has_a_line() {
     let root = root();
     let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("readable");
-    let ledger = fs::read_to_string(root.join("docs/dependencies.md")).expect("docs/dependencies.md");
-    let section = manifest.split("[workspace.dependencies]").nth(1).unwrap_or_default();
+    let ledger =
+        fs::read_to_string(root.join("docs/dependencies.md")).expect("docs/dependencies.md");
+    let section = manifest
+        .split("[workspace.dependencies]")
+        .nth(1)
+        .unwrap_or_default();
     let section = section.split("\n[").next().unwrap_or_default();
     let mut faults = Vec::new();
     for line in section.lines() {
-        let Some((name, _)) = line.split_once(" = ") else { continue };
+        let Some((name, _)) = line.split_once(" = ") else {
+            continue;
+        };
         if !name.starts_with("meseta-") && !ledger.contains(&format!("| `{name}` |")) {
             faults.push(format!("{name} has no line in docs/dependencies.md"));
         }

@@ -39,12 +39,29 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Loads and simulations, for those who develop or measure
+    #[command(subcommand)]
+    Sim(Sim),
     /// Run a master (takes Mesos's flags; see `meseta master --help`)
     #[command(disable_help_flag = true)]
     Master(Daemon),
     /// Run an agent (takes Mesos's flags; see `meseta agent --help`)
     #[command(disable_help_flag = true)]
     Agent(Daemon),
+}
+
+/// Loads and simulations.
+#[derive(Debug, Subcommand)]
+pub enum Sim {
+    /// Load a real cluster with tasks and say how fast it went
+    Load(crate::load::Load),
+    /// The executor of that load; an agent starts it
+    #[command(hide = true)]
+    LoadExecutor {
+        /// Append a line to this file whenever a task starts
+        #[arg(long)]
+        ledger: Option<std::path::PathBuf>,
+    },
 }
 
 /// Mesos's flags, passed on as they are.
