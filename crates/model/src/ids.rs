@@ -150,3 +150,66 @@ impl fmt::Display for ContainerId {
         f.write_str(&self.0.join("."))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_their_text() {
+        let id = TaskId::new("t-1");
+        assert_eq!(
+            id.to_wire(),
+            v1::TaskId {
+                value: "t-1".to_owned()
+            }
+        );
+        assert_eq!(TaskId::from(&id.to_wire()), id);
+        assert_eq!(
+            (id.to_string(), format!("{id:?}")),
+            ("t-1".to_owned(), "TaskId(t-1)".to_owned())
+        );
+        assert!(TaskId::new("a") < TaskId::new("b"));
+    }
+
+    #[test]
+    fn containers_are_paths() {
+        let Some(nested) = ContainerId::root("outer")
+            .child("middle")
+            .and_then(|c| c.child("inner"))
+        else {
+            panic!("three levels fit");
+        };
+        assert_eq!(nested.path(), ["outer", "middle", "inner"]);
+        assert_eq!(
+            (nested.value(), nested.to_string().as_str()),
+            ("inner", "outer.middle.inner")
+        );
+        let wire = nested.to_wire();
+        assert_eq!(wire.value, "inner");
+        assert_eq!(
+            wire.parent.as_ref().map(|parent| parent.value.as_str()),
+            Some("middle")
+        );
+        assert_eq!(ContainerId::from_wire(&wire), Some(nested));
+    }
+
+    #[test]
+    fn containers_nest_only_so_deep() {
+        let mut deepest = ContainerId::root("x");
+        while let Some(child) = deepest.child("x") {
+            deepest = child;
+        }
+        assert_eq!(deepest.path().len(), CONTAINER_DEPTH_LIMIT);
+        assert_eq!(
+            ContainerId::from_wire(&deepest.to_wire()),
+            Some(deepest.clone())
+        );
+        let parent = Some(Box::new(deepest.to_wire()));
+        let deeper = v1::ContainerId {
+            value: "x".to_owned(),
+            parent,
+        };
+        assert_eq!(ContainerId::from_wire(&deeper), None);
+    }
+}

@@ -12,7 +12,8 @@
 //! and the one that accounting rests on.
 //!
 //! **Invariants.** A [`resources::Resources`] never holds a negative or empty entry and never wraps;
-//! what `validation` lets pass converts without loss; no input, however hostile, panics.
+//! what [`validation`] lets pass converts without loss; no input, however hostile, panics. Bounds are
+//! in [`limits`], and a test reaches each.
 pub mod allocation;
 pub mod attributes;
 pub mod caller;

@@ -62,3 +62,53 @@ impl FromStr for Upid {
         Ok(Self::new(name, SocketAddr::new(ip, port)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_printed() {
+        for text in [
+            "master@10.0.0.1:5050",
+            "slave(1)@127.0.0.1:5051",
+            "a@b@1.2.3.4:1",
+        ] {
+            assert_eq!(
+                text.parse::<Upid>().map(|upid| upid.to_string()).as_deref(),
+                Ok(text)
+            );
+        }
+        let six = "m@[::1]:5050".parse::<Upid>();
+        assert_eq!(
+            six.map(|upid| upid.to_string()).as_deref(),
+            Ok("m@[::1]:5050")
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in [
+            "",
+            "master",
+            "@1.2.3.4:1",
+            "m@1.2.3.4",
+            "m@host:1",
+            "m@1.2.3.4:x",
+            "m@1.2.3.4:65536",
+        ] {
+            assert_eq!(
+                text.parse::<Upid>(),
+                Err(BadUpid(text.to_owned())),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn siblings_share_an_address() {
+        let master: Result<Upid, _> = "master@1.2.3.4:5050".parse();
+        let sibling = master.map(|upid| upid.sibling("slave-observer(1)").to_string());
+        assert_eq!(sibling.as_deref(), Ok("slave-observer(1)@1.2.3.4:5050"));
+    }
+}
