@@ -77,6 +77,8 @@ struct Container {
     limits: ContainerLimits,
     memory: Option<OomWatch>,
     limitation: Option<Limitation>,
+    /// How often to look yet whether a notice of memory pressure was one.
+    memory_looks: u32,
     /// Why its launch failed although its supervisor was started.
     failed: Option<String>,
     /// Somebody wants it gone.
@@ -194,7 +196,7 @@ impl Engine {
         }
         match self.tokens.get(&token).cloned() {
             Some((id, Watched::Supervisor)) => self.on_supervisor_ended(&id),
-            Some((id, Watched::Memory)) => self.on_memory(&id),
+            Some((id, Watched::Memory)) => self.on_memory_notice(&id),
             // Closed earlier in this turn.
             None => {}
         }
@@ -217,7 +219,8 @@ impl Engine {
             Some(State::Destroying) => self.on_destroy_overdue(id),
             Some(State::Sweeping(quiet)) => self.sweep(id, quiet),
             Some(State::Removing(until)) => self.remove(id, until),
-            Some(State::Running | State::Doomed | State::Settled) | None => {}
+            Some(State::Running) => self.look_at_memory(id),
+            Some(State::Doomed | State::Settled) | None => {}
         }
     }
 
@@ -336,6 +339,7 @@ impl Container {
             limits: ContainerLimits::default(),
             memory: None,
             limitation: None,
+            memory_looks: 0,
             failed: None,
             destroyed: false,
             recovered: false,

@@ -77,3 +77,9 @@ pub const XZ_MEMORY_BYTES: u32 = 256 * 1024 * 1024;
 /// Rounds in which a task's whole tree is looked up for one signal: processes born while one
 /// round ran are met by the next.
 pub const SIGNAL_ROUNDS: u32 = 16;
+
+/// How often, and with which pause, the kernel's counter is looked at after a notice that memory ran
+/// out. If it counts no kill by then, the notice was of pressure that went by.
+pub const MEMORY_LOOKS: u32 = 50;
+/// See [`MEMORY_LOOKS`].
+pub const MEMORY_PAUSE: Duration = Duration::from_millis(20);

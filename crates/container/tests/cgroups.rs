@@ -304,7 +304,9 @@ fn version_2_keeps_processes_in_a_leaf_and_kills_by_file() {
         let text = fs::read_to_string(root.join(path).join("cgroup.procs")).unwrap();
         text.lines().count()
     };
-    assert_eq!((members("a/leaf"), members("a/mesos/n/leaf")), (2, 1));
+    await_that("members", || {
+        (members("a/leaf"), members("a/mesos/n/leaf")) == (2, 1)
+    });
 
     // No tag, no supervisor: the group alone tells what is to be killed.
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();

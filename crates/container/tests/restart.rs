@@ -78,7 +78,9 @@ fn containers_outlive_their_agent_and_their_status_is_told_to_the_next() {
         assert_eq!(third.ended(&["early"])["status"], json!(11 << 8));
         assert_eq!(third.ended(&["late"])["status"], json!(12 << 8));
         // What was not asked for is forgotten.
-        assert!(!world.runtime().join("containers/doomed").exists());
+        await_that("its record's end", || {
+            !world.runtime().join("containers/doomed").exists()
+        });
     });
 }
 

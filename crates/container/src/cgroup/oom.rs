@@ -2,19 +2,19 @@
 //!
 //! Version 1: an eventfd registered for `memory.oom_control` (kernel documentation,
 //! cgroup-v1/memory.rst, section 10). Version 2: `memory.events` raises `POLLPRI` on a change. A
-//! notice alone proves nothing (the removal of a group raises one too): the kernel's own counter
+//! notice alone proves nothing (it comes before the kernel has found whom to kill): the kernel's own counter
 //! decides.
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use meseta_model::container::Limitation;
 use meseta_model::ids::ContainerId;
 use meseta_proto::mesos::v1;
 use rustix::event::{EventfdFlags, epoll::EventFlags, eventfd};
 
-use super::usage::{keyed, number};
+use super::usage::{keyed, keyed_in, number};
 use super::{Cgroups, Hierarchy};
 
 /// A watch on one group. Dropping it ends the watch.
@@ -73,10 +73,9 @@ pub(crate) fn limitation(cgroups: &Cgroups, id: &ContainerId) -> Option<Limitati
 }
 
 fn exceeded_v1(group: &Path) -> Option<(u64, u64)> {
-    let control = group.join("memory.oom_control");
-    let killed = keyed(&control, "oom_kill").unwrap_or(0) > 0;
-    let stuck = keyed(&control, "under_oom").unwrap_or(0) > 0;
-    if !killed && !stuck {
+    let control = fs::read_to_string(group.join("memory.oom_control")).ok()?;
+    let raised = |key| keyed_in(&control, key).is_some_and(|count| count > 0);
+    if !raised("under_oom") && !raised("oom_kill") {
         return None;
     }
     let file = |name: &str| number(&group.join(name)).unwrap_or(0);
@@ -91,8 +90,8 @@ fn exceeded_v2(group: &Path) -> Option<(u64, u64)> {
         return None;
     }
     let limit = number(&group.join("memory.max")).unwrap_or(0);
-    let used: Option<PathBuf> = Some(group.join("memory.peak"));
-    Some((used.and_then(|peak| number(&peak)).unwrap_or(limit), limit))
+    let used = number(&group.join("memory.peak")).unwrap_or(limit);
+    Some((used, limit))
 }
 
 fn describe(used: u64, limit: u64) -> Limitation {

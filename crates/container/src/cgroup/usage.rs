@@ -16,7 +16,11 @@ pub(crate) fn number(path: &Path) -> Option<u64> {
 
 /// The number behind `key` in a file of `key number` lines.
 pub(crate) fn keyed(path: &Path, key: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
+    keyed_in(&fs::read_to_string(path).ok()?, key)
+}
+
+/// The same in text that was read already.
+pub(crate) fn keyed_in(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         line.strip_prefix(key)?
             .strip_prefix(' ')?

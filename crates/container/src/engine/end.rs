@@ -15,7 +15,8 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use super::{Container, Engine, State, Supervisor, parent};
 use crate::cgroup::oom;
 use crate::limits::{
-    CGROUP_REMOVAL, DESTROY_PATIENCE, ENDED_RECORDS, SWEEP_PAUSE, SWEEP_QUIET_ROUNDS,
+    CGROUP_REMOVAL, DESTROY_PATIENCE, ENDED_RECORDS, MEMORY_LOOKS, MEMORY_PAUSE, SWEEP_PAUSE,
+    SWEEP_QUIET_ROUNDS,
 };
 use crate::record::Ending;
 use crate::tree::{self, Sweep};
@@ -100,18 +101,33 @@ impl Engine {
         self.set_deadline(id, Some(Instant::now() + DESTROY_PATIENCE));
     }
 
-    pub(super) fn on_memory(&mut self, id: &ContainerId) {
+    pub(super) fn on_memory_notice(&mut self, id: &ContainerId) {
+        if let Some(container) = self.containers.get_mut(id) {
+            container.memory_looks = MEMORY_LOOKS;
+            self.look_at_memory(id);
+        }
+    }
+
+    /// The notice of version 1 comes before the kernel has chosen whom to kill, so the proof may
+    /// take a moment.
+    pub(super) fn look_at_memory(&mut self, id: &ContainerId) {
         let Some(cgroups) = &self.config.isolation.cgroups else {
             return;
         };
-        let Some(limitation) = oom::limitation(cgroups, id) else {
-            return;
-        };
+        let limitation = oom::limitation(cgroups, id);
         let Some(container) = self.containers.get_mut(id) else {
             return;
         };
-        container.limitation.get_or_insert(limitation);
-        self.destroy(id);
+        if container.state != State::Running {
+            return;
+        }
+        if let Some(limitation) = limitation {
+            container.limitation.get_or_insert(limitation);
+            return self.destroy(id);
+        }
+        container.memory_looks = container.memory_looks.saturating_sub(1);
+        let again = (container.memory_looks > 0).then(|| Instant::now() + MEMORY_PAUSE);
+        self.set_deadline(id, again);
     }
 
     pub(super) fn on_supervisor_ended(&mut self, id: &ContainerId) {

@@ -148,7 +148,7 @@ fn children_are_those_one_level_below() {
         engine.containers.insert(id.clone(), Container::new());
     }
     assert_eq!(engine.children(&a), [b.clone(), c]);
-    assert_eq!(engine.children(&b), [below.clone()]);
+    assert_eq!(engine.children(&b), std::slice::from_ref(&below));
     assert_eq!(engine.children(&below), []);
     assert_eq!(parent(&below), Some(b));
     assert_eq!(parent(&a), None);

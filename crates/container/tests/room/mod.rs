@@ -173,16 +173,35 @@ impl World {
     }
 }
 
+impl World {
+    /// After a failed test: what is left is not the point then, but it should not stay.
+    fn clear_away(&self) {
+        let Ok(runtime) = meseta_container::record::RuntimeDir::open(&self.runtime()) else {
+            return;
+        };
+        for id in runtime.list() {
+            let path: Vec<&str> = id.path().iter().map(String::as_str).collect();
+            for pid in self.processes(&path) {
+                let pid = rustix::process::Pid::from_raw(pid).unwrap();
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        for subsystem in ["cpu", "cpuacct", "memory", "freezer"] {
+            if let Some(root) = &self.cgroups_root {
+                let group = Path::new("/sys/fs/cgroup").join(subsystem).join(root);
+                for below in fs::read_dir(&group).into_iter().flatten().flatten() {
+                    let _ = fs::remove_dir(below.path());
+                }
+                let _ = fs::remove_dir(group);
+            }
+        }
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // What is left is not the point then, but empty groups should not stay.
-            for subsystem in ["cpu", "cpuacct", "memory", "freezer"] {
-                if let Some(root) = &self.cgroups_root {
-                    let group = Path::new("/sys/fs/cgroup").join(subsystem).join(root);
-                    let _ = fs::remove_dir(group);
-                }
-            }
+            self.clear_away();
             return;
         }
         // Supervisors name their record in nothing but their plan; tagged are all others.
