@@ -104,7 +104,8 @@ pub enum ContainerReport {
         /// The process that supervises it (Mesos: `forked.pid`).
         pid: u32,
     },
-    /// It never ran; whatever was made for it is gone again.
+    /// It never ran; whatever was made for it is gone again. May follow `Launched`: what was
+    /// released could not be fetched or run.
     LaunchFailed {
         /// Which.
         container_id: ContainerId,
