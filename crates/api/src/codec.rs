@@ -1,7 +1,6 @@
 //! Calls in, answers and events out, in either form; and the texts for what does not decode.
 
 use bytes::Bytes;
-use http::StatusCode;
 use meseta_proto::{Wire, recordio};
 
 use crate::answer::Answer;
@@ -18,12 +17,6 @@ pub(crate) fn encode<M: Wire>(media_type: MediaType, message: &M) -> Vec<u8> {
 /// One message as a record of a stream.
 pub(crate) fn record<M: Wire>(media_type: MediaType, message: &M) -> Bytes {
     recordio::record(&encode(media_type, message)).into()
-}
-
-/// 200 with one message.
-pub(crate) fn answer<M: Wire>(media_type: MediaType, message: &M) -> Answer {
-    let body = encode(media_type, message).into();
-    Answer::whole(StatusCode::OK, media_type.header(), body)
 }
 
 /// Decodes the call of a scheduler, executor or operator; what is wrong is said in Mesos's words.

@@ -19,19 +19,27 @@
 mod agent;
 mod answer;
 mod codec;
+mod compose;
+mod files;
+mod flags;
+mod json;
+mod jsonp;
 mod lead;
+mod legacy;
 pub mod limits;
 mod master;
+mod metrics;
 mod negotiate;
 mod pending;
 mod query;
+mod read;
 mod route;
 mod server;
 mod streams;
 mod uuid;
 mod version;
 
-pub use agent::{AgentApi, AgentConfig};
+pub use agent::{AgentApi, AgentConfig, Usage};
 pub use lead::Leadership;
 pub use master::{MasterApi, MasterConfig};
 pub use server::{EPOCH_HEADER, Server};

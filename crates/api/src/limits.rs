@@ -65,6 +65,9 @@ pub const FILE_PAGES: usize = 16;
 /// Bytes of a page, as Mesos counts them here.
 pub const PAGE_BYTES: usize = 4 << 10;
 
+/// Bytes of a file that `/files/download` returns at most; the rest is cut off.
+pub const DOWNLOAD_BYTES: u64 = 256 << 20;
+
 /// Entries of one directory listing; the rest is left out.
 pub const DIRECTORY_ENTRIES: usize = 10_000;
 
@@ -73,3 +76,7 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 
 /// Probes without an answer after which the kernel breaks the connection.
 pub const KEEPALIVE_PROBES: u32 = 4;
+
+/// Agents that are remembered as unreachable for their count in `/state`. Further ones are forgotten
+/// from the front, as `--registry_max_agent_count` does in the registry.
+pub const UNREACHABLE_AGENTS: usize = 102_400;

@@ -68,6 +68,11 @@ impl Pending {
         }
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// The core's answer. A request that nobody waits for any more is fine.
     pub(crate) fn reply(&self, request: RequestId, outcome: Outcome) {
         if let Some(reply) = self.lock().remove(&request) {

@@ -13,10 +13,16 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use hyper::body::Frame;
 use meseta_model::edge::StreamId;
+use meseta_proto::recordio;
 
 use crate::limits;
 use crate::negotiate::MediaType;
 use crate::server::Cut;
+
+/// One record as it goes out.
+pub(crate) fn framed(record: &[u8]) -> Bytes {
+    recordio::record(record).into()
+}
 
 /// The sending end of a stream.
 #[derive(Debug)]
@@ -30,12 +36,30 @@ pub(crate) struct Stream {
 struct Queue {
     records: VecDeque<Bytes>,
     bytes: usize,
+    /// Nothing goes out yet.
+    held: bool,
     /// No more records come; what is queued still goes out.
     ended: bool,
     waker: Option<Waker>,
 }
 
 impl Stream {
+    /// A stream whose records wait behind one that [`Stream::begin`] brings.
+    pub(crate) fn held(media_type: MediaType, cut: Cut) -> Arc<Self> {
+        let stream = Self::new(media_type, cut);
+        stream.lock().held = true;
+        stream
+    }
+
+    /// Puts a record, of any size, before all others and lets them go out.
+    pub(crate) fn begin(&self, record: Bytes) {
+        let mut queue = self.lock();
+        queue.bytes += record.len();
+        queue.records.push_front(record);
+        queue.held = false;
+        wake(&mut queue);
+    }
+
     /// A stream over the connection that `cut` cuts.
     pub(crate) fn new(media_type: MediaType, cut: Cut) -> Arc<Self> {
         Arc::new(Self {
@@ -86,6 +110,15 @@ impl Stream {
     }
 }
 
+impl Queue {
+    fn next(&mut self) -> Option<Bytes> {
+        if self.held {
+            return None;
+        }
+        self.records.pop_front()
+    }
+}
+
 fn wake(queue: &mut Queue) {
     if let Some(waker) = queue.waker.take() {
         waker.wake();
@@ -118,7 +151,7 @@ impl StreamBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let mut queue = self.stream.lock();
-        if let Some(record) = queue.records.pop_front() {
+        if let Some(record) = queue.next() {
             queue.bytes -= record.len();
             return Poll::Ready(Some(Ok(Frame::data(record))));
         }
@@ -160,9 +193,5 @@ impl Streams {
     /// Takes a stream out; `None` if that happened already.
     pub(crate) fn remove(&self, id: &StreamId) -> Option<Arc<Stream>> {
         self.lock().remove(id)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
     }
 }

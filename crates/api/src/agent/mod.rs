@@ -1,23 +1,35 @@
 //! An agent's face: what it answers, and what its node tells it.
 
+mod documents;
 mod executor;
+mod metrics;
+mod operator;
 mod routes;
+mod views;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use meseta_agent::event::Event;
 use meseta_agent::view::{Counter, Delta};
 use meseta_model::edge::{Outcome, RequestId, StreamId};
+use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId};
+use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::executor as wire;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::answer::Answer;
 use crate::codec;
+use crate::files::Files;
+use crate::metrics::{Counters, Gauges};
 use crate::pending::Pending;
+use crate::read::AgentModel;
 use crate::server::{self, Edge, Letter, Request, Server};
 use crate::streams::Streams;
 
@@ -28,7 +40,23 @@ pub struct AgentConfig {
     pub address: SocketAddr,
     /// What `/flags` shows, by flag name.
     pub flags: BTreeMap<String, String>,
+    /// What the agent can do, for `/state`: what its core announces to masters.
+    pub capabilities: Vec<v1::agent_info::Capability>,
+    /// The log file to show as `/slave/log`, if there is one.
+    pub log_file: Option<PathBuf>,
 }
+
+/// What a container is and takes at this moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Usage {
+    /// Its id, its supervising process, its networks.
+    pub status: v1::ContainerStatus,
+    /// Processor time, memory, disk.
+    pub statistics: v1::ResourceStatistics,
+}
+
+/// Measures a container; `None` when it is unknown. Asked while a request waits: it must not take long.
+type Measure = Box<dyn Fn(&ContainerId) -> Option<Usage> + Send + Sync>;
 
 impl AgentConfig {
     /// An agent at `address`.
@@ -37,6 +65,8 @@ impl AgentConfig {
         Self {
             address,
             flags: BTreeMap::new(),
+            capabilities: Vec::new(),
+            log_file: None,
         }
     }
 }
@@ -52,14 +82,26 @@ pub struct AgentApi {
 }
 
 /// What stands behind the port.
-#[derive(Debug)]
 pub(crate) struct Agent {
-    #[allow(dead_code)]
     config: AgentConfig,
     events: mpsc::Sender<Event>,
     recovered: AtomicBool,
     pending: Pending,
     streams: Streams,
+    model: AgentModel,
+    counters: Counters<Counter>,
+    gauges: Gauges,
+    files: Files,
+    measure: OnceLock<Measure>,
+    started: Instant,
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 impl AgentApi {
@@ -67,12 +109,23 @@ impl AgentApi {
     /// while it is full, actor messages wait and requests are refused with 503.
     #[must_use]
     pub fn new(config: AgentConfig, events: mpsc::Sender<Event>) -> Self {
+        let files = Files::default();
+        if let Some(log) = &config.log_file {
+            files.attach("/slave/log", log);
+            files.attach("/agent/log", log);
+        }
         let edge = Agent {
             config,
             events,
             recovered: AtomicBool::new(false),
             pending: Pending::default(),
             streams: Streams::default(),
+            model: AgentModel::default(),
+            counters: Counters::default(),
+            gauges: Gauges::default(),
+            files,
+            measure: OnceLock::new(),
+            started: Instant::now(),
         };
         Self {
             edge: Arc::new(edge),
@@ -87,8 +140,18 @@ impl AgentApi {
         server::serve(listener, self.edge.clone())
     }
 
+    /// Says how containers are measured, once. Without it `/containers` shows no statistics.
+    pub fn set_measure(
+        &self,
+        measure: impl Fn(&ContainerId) -> Option<Usage> + Send + Sync + 'static,
+    ) {
+        let _ = self.edge.measure.set(Box::new(measure));
+    }
+
     /// Takes in what became visible.
     pub fn apply(&self, delta: &Delta) {
+        self.edge.attach(delta);
+        self.edge.model.apply(delta);
         if matches!(delta, Delta::Recovered) {
             self.edge.recovered.store(true, Ordering::Release);
         }
@@ -96,7 +159,12 @@ impl AgentApi {
 
     /// A counter grew.
     pub fn count(&self, counter: Counter, by: u64) {
-        let _ = (counter, by);
+        self.edge.counters.add(counter, by);
+    }
+
+    /// Sets a metric that only the node knows, for example `gc/path_removals_pending`.
+    pub fn set_gauge(&self, name: &'static str, value: f64) {
+        self.edge.gauges.set(name, value);
     }
 
     /// Writes an event to an executor's stream. A stream that is gone is fine: the core is told by
@@ -118,6 +186,52 @@ impl AgentApi {
     pub fn reply(&self, request: RequestId, outcome: Outcome) {
         self.edge.pending.reply(request, outcome);
     }
+}
+
+impl Agent {
+    fn usage(&self, id: &ContainerId) -> Option<Usage> {
+        self.measure.get().and_then(|measure| measure(id))
+    }
+
+    /// Sandboxes can be looked at by their real path, as `/state` tells it, and the latest run of an
+    /// executor also by a virtual one, as long as the run is remembered.
+    fn attach(&self, delta: &Delta) {
+        match delta {
+            Delta::Executor(view) => {
+                self.files.attach(&view.directory, &view.directory);
+                let executor = ExecutorId::from(&view.info.executor_id);
+                let latest = latest(&view.framework, &executor);
+                self.files.attach(&latest, &view.directory);
+            }
+            Delta::ExecutorForgotten {
+                framework,
+                executor,
+                container_id,
+            } => {
+                if let Some(view) = self.model.run(framework, container_id) {
+                    self.forget(framework, executor, &view.directory);
+                }
+            }
+            Delta::FrameworkForgotten(framework) => {
+                for view in self.model.runs(framework) {
+                    let executor = ExecutorId::from(&view.info.executor_id);
+                    self.forget(framework, &executor, &view.directory);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn forget(&self, framework: &FrameworkId, executor: &ExecutorId, directory: &str) {
+        self.files.detach(directory);
+        self.files
+            .detach_if(&latest(framework, executor), directory);
+    }
+}
+
+/// The virtual path of an executor's latest run.
+fn latest(framework: &FrameworkId, executor: &ExecutorId) -> String {
+    format!("/frameworks/{framework}/executors/{executor}/runs/latest")
 }
 
 impl Edge for Agent {

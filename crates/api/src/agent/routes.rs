@@ -2,24 +2,67 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderValue, Method, StatusCode};
 
-use super::{Agent, executor};
+use super::{Agent, documents, executor, operator};
 use crate::answer::Answer;
 use crate::server::Request;
-use crate::{route, version};
+use crate::{files, jsonp, metrics, route, version};
 
-/// Every path that an agent answers, with or without `/slave(1)` before it.
-const ENDPOINTS: &[&str] = &["api/v1/executor", "health", "version"];
+/// Every path that an agent answers, with or without `/slave(1)` before it; `.json` as on the master.
+pub(super) const ENDPOINTS: &[&str] = &[
+    "api/v1",
+    "api/v1/executor",
+    "containers",
+    "files/browse",
+    "files/debug",
+    "files/download",
+    "files/read",
+    "flags",
+    "health",
+    "metrics",
+    "metrics/snapshot",
+    "monitor/statistics",
+    "state",
+    "version",
+];
 
 pub(super) async fn answer(agent: &Arc<Agent>, request: Request) -> Answer {
-    let Some((endpoint, _)) = route::find(&request.path, "slave(1)", ENDPOINTS) else {
+    let path = request.path.strip_suffix(".json").unwrap_or(&request.path);
+    let Some((endpoint, _)) = route::find(path, "slave(1)", ENDPOINTS) else {
         return Answer::not_found();
     };
     match endpoint {
+        "api/v1" => operator::answer(agent, request).await,
         "api/v1/executor" => executor::answer(agent, request).await,
         "health" => Answer::empty(StatusCode::OK),
-        "version" => Answer::json(version::document()),
-        _ => Answer::not_found(),
+        endpoint if files::http::ENDPOINTS.contains(&endpoint) => {
+            files::http::answer(&agent.files, endpoint, &request).await
+        }
+        "flags" if request.method != Method::GET => {
+            Answer::method_not_allowed(&[Method::GET], &request.method)
+        }
+        endpoint => document(agent, endpoint, &request),
     }
+}
+
+fn document(agent: &Arc<Agent>, endpoint: &str, request: &Request) -> Answer {
+    let query = &request.query;
+    let usage = |id: &_| agent.usage(id);
+    let document = match endpoint {
+        "containers" => {
+            documents::containers(&agent.model.read(), usage, query.get("container_id"))
+        }
+        "flags" => crate::flags::document(&agent.config.flags),
+        "metrics" => {
+            let kind = HeaderValue::from_static(metrics::OPEN_METRICS_TYPE);
+            let body = metrics::open_metrics(&agent.metrics());
+            return Answer::whole(StatusCode::OK, kind, body.into());
+        }
+        "metrics/snapshot" => metrics::snapshot(&agent.metrics()),
+        "monitor/statistics" => documents::statistics(&agent.model.read(), usage),
+        "state" => documents::state(&agent.model.read(), &agent.config),
+        _ => version::document(),
+    };
+    jsonp::answer(document, query)
 }

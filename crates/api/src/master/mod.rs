@@ -1,11 +1,19 @@
 //! A master's face: what it answers, and what its node tells it.
 
+mod documents;
+mod metrics;
+mod operator;
+mod roles;
 mod routes;
 mod scheduler;
+mod subscribers;
+mod views;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use meseta_master::event::Event;
 use meseta_master::view::{Counter, Delta};
@@ -16,10 +24,14 @@ use tokio::sync::mpsc;
 
 use crate::answer::Answer;
 use crate::codec;
+use crate::files::Files;
 use crate::lead::{Lead, Leadership};
+use crate::metrics::{Counters, Gauges};
 use crate::pending::Pending;
+use crate::read::MasterModel;
 use crate::server::{self, Edge, Letter, Request, Server};
 use crate::streams::Streams;
+use subscribers::Subscribers;
 
 /// What a master's face knows from its start.
 #[derive(Debug, Clone)]
@@ -30,6 +42,8 @@ pub struct MasterConfig {
     pub hostname: String,
     /// What `/flags` shows, by flag name.
     pub flags: BTreeMap<String, String>,
+    /// The log file to show as `/master/log`, if there is one.
+    pub log_file: Option<PathBuf>,
 }
 
 impl MasterConfig {
@@ -40,6 +54,7 @@ impl MasterConfig {
             address,
             hostname: address.ip().to_string(),
             flags: BTreeMap::new(),
+            log_file: None,
         }
     }
 }
@@ -62,6 +77,12 @@ pub(crate) struct Master {
     lead: Lead,
     pending: Pending,
     streams: Streams,
+    model: MasterModel,
+    subscribers: Subscribers,
+    counters: Counters<Counter>,
+    gauges: Gauges,
+    files: Files,
+    started: Instant,
 }
 
 impl MasterApi {
@@ -69,12 +90,22 @@ impl MasterApi {
     /// while it is full, actor messages wait and requests are refused with 503.
     #[must_use]
     pub fn new(config: MasterConfig, events: mpsc::Sender<Event>) -> Self {
+        let files = Files::default();
+        if let Some(log) = &config.log_file {
+            files.attach("/master/log", log);
+        }
         let edge = Master {
             config,
             events,
             lead: Lead::default(),
             pending: Pending::default(),
             streams: Streams::default(),
+            model: MasterModel::default(),
+            subscribers: Subscribers::default(),
+            counters: Counters::default(),
+            gauges: Gauges::default(),
+            files,
+            started: Instant::now(),
         };
         Self {
             edge: Arc::new(edge),
@@ -94,14 +125,20 @@ impl MasterApi {
         self.edge.lead.set(leadership);
     }
 
-    /// Takes in what became visible.
+    /// Takes in what became visible, and tells it to who watches.
     pub fn apply(&self, delta: &Delta) {
-        let _ = delta;
+        let edge = &self.edge;
+        edge.subscribers.tell(|| edge.model.apply(delta));
     }
 
     /// A counter grew.
     pub fn count(&self, counter: Counter, by: u64) {
-        let _ = (counter, by);
+        self.edge.counters.add(counter, by);
+    }
+
+    /// Sets a metric that only the node knows, for example `registrar/registry_size_bytes`.
+    pub fn set_gauge(&self, name: &'static str, value: f64) {
+        self.edge.gauges.set(name, value);
     }
 
     /// Writes an event to a scheduler's stream. A stream that is gone is fine: the core is told by

@@ -2,22 +2,56 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderValue, Method, StatusCode};
 
-use super::{Master, scheduler};
+use super::{Master, documents, operator, scheduler};
 use crate::answer::Answer;
 use crate::server::Request;
-use crate::{route, version};
+use crate::{files, jsonp, metrics, route, version};
 
-/// Every path that a master answers, with or without `/master` before it.
-const ENDPOINTS: &[&str] = &["api/v1/scheduler", "health", "redirect", "version"];
+/// Every path that a master answers, with or without `/master` before it. The last part of the older
+/// tools' spellings, `.json`, is served too: it was dropped in Mesos 1.0, and many still try it first.
+pub(super) const ENDPOINTS: &[&str] = &[
+    "api/v1",
+    "api/v1/scheduler",
+    "files/browse",
+    "files/debug",
+    "files/download",
+    "files/read",
+    "flags",
+    "frameworks",
+    "health",
+    "metrics",
+    "metrics/snapshot",
+    "redirect",
+    "roles",
+    "slaves",
+    "state",
+    "state-summary",
+    "tasks",
+    "teardown",
+    "version",
+];
+
+/// Endpoints that only the leader answers.
+const LEADERS: &[&str] = &[
+    "frameworks",
+    "roles",
+    "slaves",
+    "state",
+    "state-summary",
+    "tasks",
+];
 
 pub(super) async fn answer(master: &Arc<Master>, request: Request) -> Answer {
-    let Some((endpoint, rest)) = route::find(&request.path, "master", ENDPOINTS) else {
+    let path = request.path.strip_suffix(".json").unwrap_or(&request.path);
+    let Some((endpoint, rest)) = route::find(path, "master", ENDPOINTS) else {
         return Answer::not_found();
     };
     match endpoint {
+        "api/v1" => operator::answer(master, request).await,
         "api/v1/scheduler" => scheduler::answer(master, request).await,
+        "teardown" => operator::teardown(master, request).await,
         "health" => Answer::empty(StatusCode::OK),
         "redirect" if rest.is_empty() => {
             let own = format!(
@@ -27,7 +61,46 @@ pub(super) async fn answer(master: &Arc<Master>, request: Request) -> Answer {
             );
             master.lead.redirect(&own)
         }
-        "version" => Answer::json(version::document()),
-        _ => Answer::not_found(),
+        "redirect" => Answer::not_found(),
+        endpoint if files::http::ENDPOINTS.contains(&endpoint) => {
+            files::http::answer(&master.files, endpoint, &request).await
+        }
+        endpoint => {
+            if LEADERS.contains(&endpoint)
+                && let Err(elsewhere) = master.lead.check(&request.target)
+            {
+                return elsewhere;
+            }
+            document(master, endpoint, &request)
+        }
     }
+}
+
+/// Documents are read, whatever the method: Mesos looks at it nowhere here.
+fn document(master: &Arc<Master>, endpoint: &str, request: &Request) -> Answer {
+    let query = &request.query;
+    let (model, flags) = (&master.model, &master.config.flags);
+    let document = match endpoint {
+        "flags" if request.method != Method::GET => {
+            return Answer::method_not_allowed(&[Method::GET], &request.method);
+        }
+        "flags" => crate::flags::document(flags),
+        "frameworks" => documents::frameworks(&model.read(), query),
+        "metrics" => {
+            let kind = HeaderValue::from_static(metrics::OPEN_METRICS_TYPE);
+            let body = metrics::open_metrics(&master.metrics());
+            return Answer::whole(StatusCode::OK, kind, body.into());
+        }
+        "metrics/snapshot" => metrics::snapshot(&master.metrics()),
+        "roles" => documents::roles(&model.read_without_tasks()),
+        "slaves" => documents::slaves(&model.read_without_tasks(), query),
+        "state" => documents::state(&model.read(), flags),
+        "state-summary" => {
+            let cluster = flags.get("cluster").map(String::as_str);
+            documents::state_summary(&model.read(), cluster)
+        }
+        "tasks" => documents::tasks(&model.read(), query),
+        _ => version::document(),
+    };
+    jsonp::answer(document, query)
 }

@@ -226,3 +226,9 @@ impl Client {
         true
     }
 }
+
+/// A recorded answer, below `tests/golden`.
+pub fn golden(name: &str) -> String {
+    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).expect(name)
+}

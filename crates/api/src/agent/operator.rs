@@ -1,0 +1,209 @@
+//! `/api/v1` of an agent.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::{Method, StatusCode};
+use meseta_proto::Wire;
+use meseta_proto::mesos::v1;
+use meseta_proto::mesos::v1::agent::call::Type;
+use meseta_proto::mesos::v1::agent::{Call, Response, response};
+
+use super::{Agent, views};
+use crate::answer::Answer;
+use crate::compose::{Compose, Piece, Whole};
+use crate::negotiate::MediaType;
+use crate::server::Request;
+use crate::{codec, negotiate, version};
+
+pub(super) async fn answer(agent: &Arc<Agent>, request: Request) -> Answer {
+    match try_answer(agent, request).await {
+        Ok(answer) | Err(answer) => answer,
+    }
+}
+
+async fn try_answer(agent: &Arc<Agent>, request: Request) -> Result<Answer, Answer> {
+    if !agent.recovered.load(Ordering::Acquire) {
+        return Err(Answer::unavailable("Agent has not finished recovery"));
+    }
+    if request.method != Method::POST {
+        return Err(Answer::method_not_allowed(&[Method::POST], &request.method));
+    }
+    let media_type = negotiate::content_type(&request.headers)?;
+    let call: Call = codec::call(media_type, &request.body)?;
+    let kind = validate(&call)
+        .map_err(|why| Answer::bad_request(format!("Failed to validate agent::Call: {why}")))?;
+    let accept = negotiate::accept(&request.headers)?;
+    match kind {
+        Type::ListFiles | Type::ReadFile => files(agent, call, accept).await,
+        _ => read(agent, &call, kind, accept),
+    }
+}
+
+/// The parts that calls need, as Mesos's `slave/validation.cpp` names them.
+#[expect(
+    deprecated,
+    reason = "older clients send these, and get a refusal by name"
+)]
+fn validate(call: &Call) -> Result<Type, String> {
+    let kind = call.r#type.and_then(|number| Type::try_from(number).ok());
+    let Some(kind) = kind else {
+        return Err("Expecting 'type' to be present".to_owned());
+    };
+    let (field, present) = match kind {
+        Type::GetMetrics => ("get_metrics", call.get_metrics.is_some()),
+        Type::SetLoggingLevel => ("set_logging_level", call.set_logging_level.is_some()),
+        Type::ListFiles => ("list_files", call.list_files.is_some()),
+        Type::ReadFile => ("read_file", call.read_file.is_some()),
+        Type::LaunchNestedContainer => (
+            "launch_nested_container",
+            call.launch_nested_container.is_some(),
+        ),
+        Type::WaitNestedContainer => (
+            "wait_nested_container",
+            call.wait_nested_container.is_some(),
+        ),
+        Type::KillNestedContainer => (
+            "kill_nested_container",
+            call.kill_nested_container.is_some(),
+        ),
+        Type::RemoveNestedContainer => (
+            "remove_nested_container",
+            call.remove_nested_container.is_some(),
+        ),
+        Type::LaunchNestedContainerSession => (
+            "launch_nested_container_session",
+            call.launch_nested_container_session.is_some(),
+        ),
+        Type::AttachContainerInput => (
+            "attach_container_input",
+            call.attach_container_input.is_some(),
+        ),
+        Type::AttachContainerOutput => (
+            "attach_container_output",
+            call.attach_container_output.is_some(),
+        ),
+        Type::LaunchContainer => ("launch_container", call.launch_container.is_some()),
+        Type::WaitContainer => ("wait_container", call.wait_container.is_some()),
+        Type::KillContainer => ("kill_container", call.kill_container.is_some()),
+        Type::RemoveContainer => ("remove_container", call.remove_container.is_some()),
+        _ => ("", true),
+    };
+    if present {
+        Ok(kind)
+    } else {
+        Err(format!("Expecting '{field}' to be present"))
+    }
+}
+
+/// Answers what changes nothing, and refuses by name what Meseta does not do yet.
+fn read(agent: &Agent, call: &Call, kind: Type, accept: MediaType) -> Result<Answer, Answer> {
+    let reply = Reply { kind, accept };
+    let model = || agent.model.read();
+    Ok(match kind {
+        Type::GetHealth => reply.whole("get_health", response::GetHealth { healthy: true }),
+        Type::GetFlags => reply.whole("get_flags", flags(agent)),
+        Type::GetVersion => {
+            let version_info = version::info();
+            reply.whole("get_version", response::GetVersion { version_info })
+        }
+        Type::GetMetrics => {
+            let metrics = agent.metrics().into_iter().map(|metric| v1::Metric {
+                name: metric.name,
+                value: Some(metric.value),
+            });
+            let metrics = metrics.collect();
+            reply.whole("get_metrics", response::GetMetrics { metrics })
+        }
+        Type::GetLoggingLevel => {
+            reply.whole("get_logging_level", response::GetLoggingLevel { level: 0 })
+        }
+        Type::GetState => reply.with("get_state", &views::get_state(&model(), accept)),
+        Type::GetContainers => {
+            let asked = call.get_containers.unwrap_or_default();
+            if asked.show_standalone() {
+                return Err(Answer::not_implemented(
+                    "Meseta does not do standalone containers in GET_CONTAINERS yet",
+                ));
+            }
+            let usage = |id: &_| agent.usage(id);
+            reply.whole("get_containers", views::get_containers(&model(), usage))
+        }
+        Type::GetFrameworks => reply.whole("get_frameworks", views::get_frameworks(&model())),
+        Type::GetExecutors => reply.whole("get_executors", views::get_executors(&model())),
+        Type::GetOperations => reply.whole("get_operations", response::GetOperations::default()),
+        Type::GetTasks => reply.with("get_tasks", &views::get_tasks(&model(), accept)),
+        Type::GetAgent => {
+            let agent_info = model().agent.as_ref().map(|view| view.info.clone());
+            let get_agent = response::GetAgent {
+                agent_info,
+                ..Default::default()
+            };
+            reply.whole("get_agent", get_agent)
+        }
+        Type::GetResourceProviders => {
+            let none = response::GetResourceProviders::default();
+            reply.whole("get_resource_providers", none)
+        }
+        Type::Unknown => return Err(Answer::not_implemented("501 Not Implemented.")),
+        later => {
+            let name = later.as_str_name();
+            return Err(Answer::not_implemented(format!(
+                "Meseta does not do {name} yet"
+            )));
+        }
+    })
+}
+
+/// An answer of the call's own type.
+struct Reply {
+    kind: Type,
+    accept: MediaType,
+}
+
+impl Reply {
+    fn with(&self, field: &str, part: &impl Piece) -> Answer {
+        let name = self.kind.as_str_name();
+        let number = response::Type::from_str_name(name).unwrap_or_default();
+        let composed = Compose::new::<Response>(self.accept)
+            .variant("type", name, number as i32)
+            .message(field, part)
+            .finish();
+        Answer::whole(StatusCode::OK, self.accept.header(), composed.0.into())
+    }
+
+    fn whole<M: Wire>(&self, field: &str, part: M) -> Answer {
+        self.with(field, &Whole(part))
+    }
+}
+
+fn flags(agent: &Agent) -> response::GetFlags {
+    let flags = agent.config.flags.iter().map(|(name, value)| v1::Flag {
+        name: name.clone(),
+        value: Some(value.clone()),
+    });
+    response::GetFlags {
+        flags: flags.collect(),
+    }
+}
+
+async fn files(agent: &Arc<Agent>, call: Call, accept: MediaType) -> Result<Answer, Answer> {
+    let kind = call.r#type();
+    let reply = Reply { kind, accept };
+    if let Some(call) = call.list_files {
+        let file_infos = agent.files.list(call.path).await?;
+        return Ok(reply.whole("list_files", response::ListFiles { file_infos }));
+    }
+    let Some(call) = call.read_file else {
+        return Err(Answer::bad_request("Expecting 'read_file' to be present"));
+    };
+    let part = agent
+        .files
+        .read(call.path, call.offset, call.length)
+        .await?;
+    let read_file = response::ReadFile {
+        size: part.size,
+        data: part.data.into(),
+    };
+    Ok(reply.whole("read_file", read_file))
+}
