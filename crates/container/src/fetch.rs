@@ -18,6 +18,7 @@ use crate::limits::PLAN_BYTES;
 
 mod archive;
 mod download;
+mod forward;
 mod source;
 
 use source::Source;

@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::FetchFault;
+use super::{FetchFault, forward};
 use crate::limits::FETCH_REDIRECTS;
+
+/// How the fetcher names itself to servers.
+pub(super) const USER_AGENT: &str = concat!("meseta-fetcher/", env!("CARGO_PKG_VERSION"));
 
 /// Where distributions keep the bundle; `SSL_CERT_FILE` comes before all of them.
 const CERTIFICATE_BUNDLES: [&str; 4] = [
@@ -19,47 +22,122 @@ const CERTIFICATE_BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Reads `url` to its end into `target`.
+/// Reads `url` to its end into `target`, wherever it was moved to.
 pub(super) fn download(
     url: &str,
     target: &mut impl Write,
     stall_timeout_secs: u64,
 ) -> Result<(), FetchFault> {
     let window = (stall_timeout_secs > 0).then(|| Duration::from_secs(stall_timeout_secs));
-    let response = agent(url, window)?
+    let mut url = url.to_owned();
+    for _ in 0..=FETCH_REDIRECTS {
+        let answer = ask(&url, window)?;
+        match answer.location {
+            Some(location) if (300..400).contains(&answer.status) => {
+                url = moved(&url, &location)?;
+            }
+            _ if (200..300).contains(&answer.status) => {
+                let mut body = Stall {
+                    inner: answer.body,
+                    window,
+                    since: Instant::now(),
+                    bytes: 0,
+                };
+                return std::io::copy(&mut body, target)
+                    .map(drop)
+                    .map_err(|error| worded(ureq::Error::from(error), window));
+            }
+            _ => {
+                let Answer { status, reason, .. } = answer;
+                let text = format!("the server answered HTTP status {status} {reason}");
+                return Err(FetchFault::Broken(text));
+            }
+        }
+    }
+    Err(FetchFault::Broken(format!(
+        "more than {FETCH_REDIRECTS} redirections"
+    )))
+}
+
+/// The head of a server's answer, and the rest to be read.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) reason: String,
+    pub(super) location: Option<String>,
+    pub(super) body: Box<dyn Read>,
+}
+
+fn ask(url: &str, window: Option<Duration>) -> Result<Answer, FetchFault> {
+    let proxy = proxy(url, &|name| std::env::var(name).ok())?;
+    match &proxy {
+        // The library opens a tunnel for everything, which many proxies allow for port 443 only.
+        Some(proxy) if is_plain(url) && proxy.protocol() == ureq::ProxyProtocol::Http => {
+            return forward::ask(url, proxy, window).map_err(|error| worded(error.into(), window));
+        }
+        _ => {}
+    }
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_connect(window)
+        .timeout_recv_response(window)
+        .timeout_per_read(window)
+        .proxy(proxy)
+        .tls_config(TlsConfig::builder().root_certs(root_certificates()).build())
+        .user_agent(USER_AGENT)
+        .build();
+    let response = config
+        .new_agent()
         .get(url)
         .call()
         .map_err(|error| worded(error, window))?;
     let status = response.status();
-    if !status.is_success() {
-        return Err(FetchFault::Broken(format!(
-            "the server answered HTTP status {status}"
-        )));
-    }
-    let body = response.into_body().into_reader();
-    let mut stream = Stall {
-        inner: body,
-        window,
-        since: Instant::now(),
-        bytes: 0,
-    };
-    std::io::copy(&mut stream, target)
-        .map(drop)
-        .map_err(|error| worded(ureq::Error::from(error), window))
+    let location = response
+        .headers()
+        .get("location")
+        .and_then(|value| value.to_str().ok());
+    Ok(Answer {
+        status: status.as_u16(),
+        reason: status.canonical_reason().unwrap_or_default().to_owned(),
+        location: location.map(str::to_owned),
+        body: Box::new(response.into_body().into_reader()),
+    })
 }
 
-fn agent(url: &str, window: Option<Duration>) -> Result<ureq::Agent, FetchFault> {
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(FETCH_REDIRECTS)
-        .timeout_connect(window)
-        .timeout_recv_response(window)
-        .timeout_per_read(window)
-        .proxy(proxy(url, &|name| std::env::var(name).ok())?)
-        .tls_config(TlsConfig::builder().root_certs(root_certificates()).build())
-        .user_agent(concat!("meseta-fetcher/", env!("CARGO_PKG_VERSION")))
-        .build();
-    Ok(config.new_agent())
+fn is_plain(url: &str) -> bool {
+    url.get(..7)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"))
+}
+
+/// Where a `Location` leads, seen from `url`. Never to another kind of place: a server must not have
+/// us read a file of this host.
+fn moved(url: &str, location: &str) -> Result<String, FetchFault> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let path_at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(path_at);
+    if let Some((other, _)) = location.split_once("://") {
+        let known = ["http", "https"]
+            .iter()
+            .any(|name| other.eq_ignore_ascii_case(name));
+        if known {
+            return Ok(location.to_owned());
+        }
+        // A query may hold such a thing; a scheme never holds these.
+        if !other.contains(['/', '?', '#']) {
+            let text = format!("redirected to '{location}', which is neither http nor https");
+            return Err(FetchFault::Refused(text));
+        }
+    }
+    if let Some(rest) = location.strip_prefix("//") {
+        return Ok(format!("{scheme}://{rest}"));
+    }
+    if location.starts_with('/') {
+        return Ok(format!("{scheme}://{authority}{location}"));
+    }
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    Ok(format!("{scheme}://{authority}{directory}/{location}"))
 }
 
 fn worded(error: ureq::Error, window: Option<Duration>) -> FetchFault {
@@ -203,6 +281,22 @@ mod tests {
             "the window is not over"
         );
         assert_eq!(read(&[], minute_ago), Ok(0), "the end is no stall");
+    }
+
+    #[test]
+    fn a_location_is_seen_from_where_it_was_given() {
+        let from = |url: &str, location: &str| moved(url, location).map_err(|f| f.to_string());
+        let to = |text: &str| Ok(text.to_owned());
+        let base = "http://h:80/a/b?q=/x";
+        assert_eq!(from(base, "https://i/c"), to("https://i/c"));
+        assert_eq!(from(base, "//i/c"), to("http://i/c"));
+        assert_eq!(from(base, "/c"), to("http://h:80/c"));
+        assert_eq!(
+            from(base, "c?to=http://i"),
+            to("http://h:80/a/c?to=http://i")
+        );
+        assert_eq!(from("http://h", "c"), to("http://h/c"));
+        assert!(from(base, "file:///etc/passwd").is_err());
     }
 
     #[test]
