@@ -105,6 +105,7 @@ impl Cluster {
                 grants.extend(self.allocator.allocate(self.now_us, &mut self.rng));
             }
         }
+        self.now_us += 2_000;
         grants.extend(self.run_due());
         Timed {
             ms: ms(begin),

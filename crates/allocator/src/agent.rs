@@ -1,14 +1,15 @@
 //! An agent: what it has, who has it, and who does not want it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use meseta_model::ids::AgentId;
+use meseta_model::resources::Resources;
 use smallvec::SmallVec;
 
-use crate::amounts::Kinds;
 use crate::filter::Filters;
 use crate::profile::Site;
-use crate::shape::{Needs, Shape};
+use crate::shape::{Needs, Shape, Shapes};
 
 /// What one client has on an agent.
 #[derive(Debug, Clone)]
@@ -71,17 +72,21 @@ impl Agent {
         }
     }
 
-    /// What is free, worked out from the beginning. Where more is held than there is (an agent came
-    /// back smaller), nothing of it is free.
-    pub(crate) fn count_free(&self, kinds: &mut Kinds) -> Arc<Shape> {
-        if self.holdings.is_empty() {
-            return self.total.clone();
+    /// What is free, worked out from the beginning, and whether more is held than there is (an agent
+    /// came back smaller): nothing of that is free.
+    pub(crate) fn count_free(&self, shapes: &mut Shapes) -> (Arc<Shape>, bool) {
+        let total = &self.total.resources;
+        let held = match self.holdings.as_slice() {
+            [] => return (self.total.clone(), false),
+            [one] if one.shape.is_plain() => Cow::Borrowed(&one.shape.resources),
+            all => {
+                let all = all.iter().map(|holding| &holding.shape.resources);
+                Cow::Owned(all.sum::<Resources>().non_shared())
+            }
+        };
+        match total.checked_sub(&held) {
+            Some(free) => (shapes.make(free), false),
+            None => (shapes.make(total.saturating_sub(&held)), true),
         }
-        let mut held = meseta_model::resources::Resources::new();
-        for holding in &self.holdings {
-            held += &holding.shape.resources;
-        }
-        let free = self.total.resources.saturating_sub(&held.non_shared());
-        Shape::new(kinds, free)
     }
 }

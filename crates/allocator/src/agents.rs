@@ -21,7 +21,7 @@ impl Allocator {
     /// When there is an agent of that id.
     pub fn add_agent(&mut self, now_us: u64, id: &AgentId, profile: AgentProfile, used: &[Used]) {
         assert!(!self.agent_slots.contains_key(id), "{id} was added twice");
-        let total = Shape::new(&mut self.kinds, profile.total);
+        let total = self.shapes.make(profile.total);
         let agent = Agent {
             id: id.clone(),
             needs: self.needs_of_agent(&total.resources, &profile.site),
@@ -40,7 +40,8 @@ impl Allocator {
         let slot = self.agents.insert(agent);
         self.agent_slots.insert(id.clone(), slot);
         self.sorter.add_total(&total.all);
-        self.quotas.reserve(&mut self.kinds, &total.resources);
+        self.quotas
+            .reserve(&mut self.shapes.kinds, &total.resources);
         for used in used {
             self.track_on(slot, used);
         }
@@ -68,7 +69,7 @@ impl Allocator {
             .moved(slot, agent.filters.next_end_us, u64::MAX);
         self.sorter.take_total(&agent.total.all);
         self.quotas
-            .unreserve(&mut self.kinds, &agent.total.resources);
+            .unreserve(&mut self.shapes.kinds, &agent.total.resources);
         self.quota_eased(now_us);
     }
 
@@ -195,14 +196,15 @@ impl Allocator {
 
     /// Replaces all that an agent has, in all books.
     pub(crate) fn set_total(&mut self, slot: u32, total: Resources) {
-        let new = Shape::new(&mut self.kinds, total);
+        let new = self.shapes.make(total);
         let needs = self.needs_of_agent(&new.resources, &self.agents[slot].site);
         let old = std::mem::replace(&mut self.agents[slot].total, new.clone());
         self.agents[slot].needs = needs;
         self.sorter.take_total(&old.all);
         self.sorter.add_total(&new.all);
-        self.quotas.unreserve(&mut self.kinds, &old.resources);
-        self.quotas.reserve(&mut self.kinds, &new.resources);
+        self.quotas
+            .unreserve(&mut self.shapes.kinds, &old.resources);
+        self.quotas.reserve(&mut self.shapes.kinds, &new.resources);
         let free = self.recount(slot);
         self.set_free(slot, free);
     }
@@ -210,13 +212,9 @@ impl Allocator {
     /// Works out what is free, and whether more is held than there is.
     pub(crate) fn recount(&mut self, slot: u32) -> Arc<Shape> {
         let agent = &mut self.agents[slot];
-        let held: Resources = agent
-            .holdings
-            .iter()
-            .map(|holding| &holding.shape.resources)
-            .sum();
-        agent.overcommitted = !agent.total.resources.contains(&held.non_shared());
-        agent.count_free(&mut self.kinds)
+        let (free, overcommitted) = agent.count_free(&mut self.shapes);
+        agent.overcommitted = overcommitted;
+        free
     }
 
     /// Replaces what is free on an agent, in all books.

@@ -132,6 +132,15 @@ impl Amounts {
         self.0.iter().all(|amount| *amount == 0)
     }
 
+    /// A number that tells most amounts apart.
+    pub(crate) fn digest(&self) -> u64 {
+        self.iter().fold(0, |digest: u64, (at, amount)| {
+            let mixed =
+                (digest ^ amount as u64 ^ ((at as u64) << 56)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ (mixed >> 32)
+        })
+    }
+
     /// Positions and amounts other than zero.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, i64)> {
         self.0

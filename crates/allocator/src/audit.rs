@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use meseta_model::resources::Resources;
-
 use crate::Allocator;
 use crate::amounts::Amounts;
 use crate::sorter::{OWN, ROOT};
@@ -30,18 +28,12 @@ impl Allocator {
         let mut totals = Amounts::default();
         let mut free = Amounts::default();
         for (_, agent) in self.agents.iter() {
-            let expected = agent.count_free(&mut self.kinds);
+            let (expected, overcommitted) = agent.count_free(&mut self.shapes);
             check(agent.free.resources == expected.resources, || {
-                format!("{}: {:?} is free, not {:?}", agent.id, expected, agent.free)
+                format!("{}: {expected:?} is free, not {:?}", agent.id, agent.free)
             })?;
-            let held: Resources = agent
-                .holdings
-                .iter()
-                .map(|holding| &holding.shape.resources)
-                .sum();
-            let fits = agent.total.resources.contains(&held.non_shared());
-            check(fits != agent.overcommitted, || {
-                format!("{}: {held:?} is held of {:?}", agent.id, agent.total)
+            check(overcommitted == agent.overcommitted, || {
+                format!("{}: {:?}", agent.id, agent.holdings)
             })?;
             offerable += usize::from(agent.is_offerable());
             totals.add(&agent.total.all);
@@ -101,7 +93,7 @@ impl Allocator {
     fn audit_quota(&mut self) -> Result<(), String> {
         let mut again = crate::quota::Quotas::default();
         for (_, agent) in self.agents.iter() {
-            again.reserve(&mut self.kinds, &agent.total.resources);
+            again.reserve(&mut self.shapes.kinds, &agent.total.resources);
         }
         let held = self.held_by_client();
         for (role, account) in self.quotas.iter() {
@@ -121,7 +113,7 @@ impl Allocator {
 
     /// Lists hold who should be in them, in order once shares are worked out.
     fn audit_lists(&mut self) -> Result<(), String> {
-        self.sorter.refresh(&self.kinds);
+        self.sorter.refresh(&self.shapes.kinds);
         for (slot, node) in self.sorter.nodes() {
             let mut queue: Vec<u32> = self
                 .sorter

@@ -12,12 +12,12 @@ use smallvec::SmallVec;
 
 use crate::Allocator;
 use crate::agent::Agent;
-use crate::amounts::{Amounts, Kinds};
+use crate::amounts::Amounts;
 use crate::config::SorterKind;
 use crate::profile::Grant;
 use crate::quota::{Quotas, Stage};
 use crate::random;
-use crate::shape::{Part, REVOCABLE, SHARED, Shape};
+use crate::shape::{REVOCABLE, SHARED, Shape, Shapes};
 use crate::sorter::{Client, Node, OWN, ROOT, Sorter};
 
 /// What a run needs and the next one can use again.
@@ -59,7 +59,7 @@ impl Allocator {
             return Vec::new();
         }
         self.runs += 1;
-        self.sorter.refresh(&self.kinds);
+        self.sorter.refresh(&self.shapes.kinds);
         if self.config.role_sorter == SorterKind::Random {
             self.scratch.chances = random::chances(&self.sorter);
         }
@@ -106,10 +106,10 @@ impl Allocator {
         let mut free = self.agents[slot].free.clone();
         if let Some(shared) = handout.shared.get(&slot) {
             let rest = free.resources.saturating_sub(shared);
-            free = Shape::new(&mut self.kinds, rest);
+            free = self.shapes.make(rest);
         }
         if stage == Stage::Guarantees {
-            free = free.understood_by(&mut self.kinds, !REVOCABLE);
+            free = self.shapes.understood_by(&free, !REVOCABLE);
         }
         self.mark_filters(now_us, slot);
         let mut visit = Visit {
@@ -120,7 +120,7 @@ impl Allocator {
             minimums: &self.minimums,
             has_own_minimums: self.own_minimums > 0,
             framework_sorter: self.config.framework_sorter,
-            kinds: &mut self.kinds,
+            shapes: &mut self.shapes,
             quotas: &mut self.quotas,
             scratch: &mut self.scratch,
             quota_in_the_way: &mut self.wake.quota_in_the_way,
@@ -165,10 +165,11 @@ impl Allocator {
                 self.nothing.clone()
             } else {
                 let taken = shape.resources.non_shared();
-                Shape::new(&mut self.kinds, agent.free.resources.saturating_sub(&taken))
+                self.shapes
+                    .make(agent.free.resources.saturating_sub(&taken))
             };
             self.hand_over(slot, client, &shape, free);
-            handout.add(slot, client, shape, stage, &mut self.kinds);
+            handout.add(slot, client, shape, stage, &mut self.shapes);
         }
         self.scratch.decided = decided;
     }
@@ -184,7 +185,7 @@ impl Allocator {
             return;
         };
         let sum = held.resources.clone() + &shape.resources;
-        let sum = Shape::new(&mut self.kinds, sum);
+        let sum = self.shapes.make(sum);
         let mut more = sum.all.clone();
         more.subtract(&held.all);
         self.sorter.charge(client, &more);
@@ -194,7 +195,14 @@ impl Allocator {
 
 impl Handout {
     /// Adds a grant, to that of the first stage if there is one for the same client and agent.
-    fn add(&mut self, agent: u32, client: u32, shape: Arc<Shape>, stage: Stage, kinds: &mut Kinds) {
+    fn add(
+        &mut self,
+        agent: u32,
+        client: u32,
+        shape: Arc<Shape>,
+        stage: Stage,
+        shapes: &mut Shapes,
+    ) {
         if stage == Stage::Guarantees {
             self.places.insert((agent, client), self.grants.len());
             if shape.needs & SHARED != 0 {
@@ -202,7 +210,7 @@ impl Handout {
             }
         } else if let Some(at) = self.places.get(&(agent, client)) {
             let grant = &mut self.grants[*at].2;
-            *grant = Shape::new(kinds, grant.resources.clone() + &shape.resources);
+            *grant = shapes.make(grant.resources.clone() + &shape.resources);
             return;
         }
         self.grants.push((agent, client, shape));
@@ -223,7 +231,7 @@ struct Visit<'a> {
     minimums: &'a [Amounts],
     has_own_minimums: bool,
     framework_sorter: SorterKind,
-    kinds: &'a mut Kinds,
+    shapes: &'a mut Shapes,
     quotas: &'a mut Quotas,
     scratch: &'a mut Scratch,
     quota_in_the_way: &'a mut bool,
@@ -272,7 +280,7 @@ impl Visit<'_> {
         if self.stage == Stage::Guarantees && !account.lacks_some_of(&self.free.firm) {
             return None;
         }
-        let candidate = self.free.allocatable_to(self.kinds, &node.role);
+        let candidate = self.shapes.allocatable_to(&self.free, &node.role);
         if !self.quotas.cuts(account, self.stage, &candidate.firm) {
             return Some(candidate);
         }
@@ -287,7 +295,7 @@ impl Visit<'_> {
         if !self.may_be_enough(&left) {
             return None;
         }
-        let candidate = candidate.cut(self.kinds, &most);
+        let candidate = self.shapes.cut(&candidate, &most);
         (!candidate.is_empty()).then_some(candidate)
     }
 
@@ -320,7 +328,7 @@ impl Visit<'_> {
             self.free = if Arc::ptr_eq(&self.free, &shape) {
                 self.nothing.clone()
             } else {
-                self.free.without(self.kinds, &shape)
+                self.shapes.without(&self.free, &shape)
             };
             self.scratch.decided.push((*client, shape));
             match self.candidate(node) {
@@ -337,7 +345,7 @@ impl Visit<'_> {
         if self.agent.needs & !client.met != 0 {
             return None;
         }
-        let shape = candidate.understood_by(self.kinds, client.met);
+        let shape = self.shapes.understood_by(candidate, client.met);
         if shape.is_empty()
             || !self.is_enough(client, &shape)
             || self.is_filtered(slot, &shape)

@@ -167,7 +167,7 @@ impl Allocator {
             let client = self.client_slot(slot, role);
             let terms = Terms {
                 minimums: profile.min_allocatable.remove(role).map(|list| {
-                    let amounts = list.iter().map(|least| self.kinds.amounts(least));
+                    let amounts = list.iter().map(|least| self.shapes.kinds.amounts(least));
                     amounts.collect()
                 }),
                 constraints: profile.offer_constraints.remove(role),

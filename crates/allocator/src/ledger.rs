@@ -78,8 +78,8 @@ impl Allocator {
             let Some(kept) = held.resources.checked_sub(resources) else {
                 panic!("{resources:?} exceeds what is held: {held:?}");
             };
-            let released = Shape::new(&mut self.kinds, resources.clone());
-            let kept = (!kept.is_empty()).then(|| Shape::new(&mut self.kinds, kept));
+            let released = self.shapes.make(resources.clone());
+            let kept = (!kept.is_empty()).then(|| self.shapes.make(kept));
             (released, kept)
         };
         self.set_holding(agent, client, kept);
@@ -90,7 +90,7 @@ impl Allocator {
             released.clone()
         } else {
             let sum = entry.free.resources.clone() + &released.resources;
-            Shape::new(&mut self.kinds, sum)
+            self.shapes.make(sum)
         };
         self.set_free(agent, free);
         released
@@ -144,7 +144,7 @@ impl Allocator {
             Some(held) => held.resources.clone() + &used.resources,
             None => used.resources.clone(),
         };
-        let shape = Shape::new(&mut self.kinds, resources);
+        let shape = self.shapes.make(resources);
         self.set_holding(agent, client, Some(shape));
     }
 
@@ -172,7 +172,7 @@ impl Allocator {
         let held = held.resources.checked_sub(from).ok_or_else(unavailable)? + to;
         let total = &entry.total.resources;
         let total = total.checked_sub(from).ok_or_else(unavailable)? + to;
-        let held = (!held.is_empty()).then(|| Shape::new(&mut self.kinds, held));
+        let held = (!held.is_empty()).then(|| self.shapes.make(held));
         self.set_holding(slot, client, held);
         self.set_total(slot, total);
         self.touch(now_us, slot);

@@ -58,12 +58,12 @@ pub use profile::{
 pub use stats::{Counts, RoleShare};
 
 use agent::Agent;
-use amounts::{Amounts, Kinds};
+use amounts::Amounts;
 use cycle::Scratch;
 use filter::Calendar;
 use frameworks::Framework;
 use quota::Quotas;
-use shape::Shape;
+use shape::{Shape, Shapes};
 use slab::Slab;
 use sorter::Sorter;
 use wake::Wake;
@@ -79,7 +79,7 @@ pub struct Allocator {
     minimums: Vec<Amounts>,
     /// Framework roles with minimums of their own.
     own_minimums: usize,
-    kinds: Kinds,
+    shapes: Shapes,
     sorter: Sorter,
     quotas: Quotas,
     frameworks: Slab<Framework>,
@@ -101,17 +101,17 @@ impl Allocator {
     /// An empty cluster.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let mut kinds = Kinds::default();
+        let mut shapes = Shapes::default();
         let minimums = config
             .min_allocatable
             .iter()
-            .map(|least| kinds.amounts(least))
+            .map(|least| shapes.kinds.amounts(least))
             .collect();
-        let nothing = Shape::new(&mut kinds, meseta_model::resources::Resources::new());
+        let nothing = shapes.make(meseta_model::resources::Resources::new());
         Self {
             minimums,
             own_minimums: 0,
-            kinds,
+            shapes,
             sorter: Sorter::new(config.fair_sharing_excluded.clone()),
             quotas: Quotas::default(),
             frameworks: Slab::default(),

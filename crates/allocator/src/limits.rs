@@ -33,3 +33,7 @@ pub const PAIRS_PER_RUN: usize = 500_000;
 /// The distance between two rounds grows with the agents that have something free by this much each,
 /// microseconds, up to the allocation interval: rounds cost at most a few percent of a core.
 pub const ROUND_DISTANCE_PER_AGENT_US: u64 = 20;
+
+/// Shapes that are kept at hand for the next agent that has the same; the newest takes the place of
+/// one with the same digest.
+pub const RECENT_SHAPES: usize = 256;

@@ -33,7 +33,7 @@ impl Allocator {
         role: &Role,
         quota: Option<&Quota>,
     ) -> Result<(), Refused> {
-        self.quotas.set(&mut self.kinds, role, quota)?;
+        self.quotas.set(&mut self.shapes.kinds, role, quota)?;
         self.touch_all(now_us);
         Ok(())
     }

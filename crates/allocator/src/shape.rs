@@ -6,10 +6,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use meseta_model::resources::{Resource, ResourceName, Resources, Scalar};
+use meseta_model::resources::{Kind, Resource, ResourceName, Resources, Scalar};
 use meseta_model::roles::Role;
 
 use crate::amounts::{Amounts, Kinds};
+use crate::limits;
 use crate::profile::FrameworkCapabilities;
 
 /// What a framework must understand, as bits; see [`FrameworkCapabilities`].
@@ -64,28 +65,6 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Works everything out.
-    pub(crate) fn new(kinds: &mut Kinds, resources: Resources) -> Arc<Self> {
-        let all = kinds.sum(&resources, |_| true);
-        let reserved = resources.iter().any(|entry| !entry.is_unreserved());
-        let needs = resources
-            .iter()
-            .fold(0, |needs, entry| needs | needs_of(entry));
-        let firm = if reserved || needs != 0 {
-            kinds.sum(&resources, is_firm)
-        } else {
-            all.clone()
-        };
-        Arc::new(Self {
-            resources,
-            all,
-            firm,
-            needs,
-            reserved,
-            unreserved: OnceLock::new(),
-        })
-    }
-
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.resources.is_empty()
@@ -103,25 +82,69 @@ impl Shape {
     }
 }
 
-/// Shapes made from shapes; the same one where nothing changes.
-pub(crate) trait Part {
-    /// What may be offered to `role`.
-    fn allocatable_to(&self, kinds: &mut Kinds, role: &Role) -> Self;
-    /// What a framework that meets these needs understands.
-    fn understood_by(&self, kinds: &mut Kinds, met: Needs) -> Self;
-    /// What is left without `other`, as far as it is there.
-    fn without(&self, kinds: &mut Kinds, other: &Shape) -> Self;
-    /// The same with the firm scalars cut to `most` by position.
-    fn cut(&self, kinds: &mut Kinds, most: &dyn Fn(usize) -> i64) -> Self;
+/// Makes shapes. Most agents of a cluster are alike, and so is what is free on them: a shape that was
+/// made a moment ago is handed out again instead of a copy, as long as nothing in it is special.
+#[derive(Debug)]
+pub(crate) struct Shapes {
+    pub(crate) kinds: Kinds,
+    /// By a number drawn from the amounts.
+    recent: Vec<Option<Arc<Shape>>>,
 }
 
-impl Part for Arc<Shape> {
-    fn allocatable_to(&self, kinds: &mut Kinds, role: &Role) -> Self {
-        if !self.reserved {
-            return self.clone();
+impl Default for Shapes {
+    fn default() -> Self {
+        Self {
+            kinds: Kinds::default(),
+            recent: vec![None; limits::RECENT_SHAPES],
+        }
+    }
+}
+
+impl Shapes {
+    /// The shape of these resources.
+    pub(crate) fn make(&mut self, resources: Resources) -> Arc<Shape> {
+        let all = self.kinds.sum(&resources, |_| true);
+        let is_special = |entry: &Resource| *entry.kind() != Kind::default();
+        if resources.iter().any(is_special) {
+            return Arc::new(self.make_special(resources, all));
+        }
+        let at = all.digest() as usize % limits::RECENT_SHAPES;
+        if let Some(recent) = &self.recent[at]
+            && recent.resources == resources
+        {
+            return recent.clone();
+        }
+        let shape = Arc::new(Shape {
+            resources,
+            firm: all.clone(),
+            all,
+            needs: 0,
+            reserved: false,
+            unreserved: OnceLock::new(),
+        });
+        self.recent[at] = Some(shape.clone());
+        shape
+    }
+
+    fn make_special(&mut self, resources: Resources, all: Amounts) -> Shape {
+        let needs = |needs, entry| needs | needs_of(entry);
+        Shape {
+            firm: self.kinds.sum(&resources, is_firm),
+            all,
+            needs: resources.iter().fold(0, needs),
+            reserved: resources.iter().any(|entry| !entry.is_unreserved()),
+            resources,
+            unreserved: OnceLock::new(),
+        }
+    }
+
+    /// What of it may be offered to `role`.
+    pub(crate) fn allocatable_to(&mut self, shape: &Arc<Shape>, role: &Role) -> Arc<Shape> {
+        if !shape.reserved {
+            return shape.clone();
         }
         let (mut some, mut all) = (false, true);
-        for entry in &self.resources {
+        for entry in &shape.resources {
             if !entry.is_unreserved() {
                 let fits = entry.is_allocatable_to(role);
                 some |= fits;
@@ -129,33 +152,36 @@ impl Part for Arc<Shape> {
             }
         }
         if all {
-            return self.clone();
+            return shape.clone();
         }
         if some {
-            return Shape::new(kinds, self.resources.allocatable_to(role));
+            return self.make(shape.resources.allocatable_to(role));
         }
-        self.unreserved
-            .get_or_init(|| Shape::new(kinds, self.resources.unreserved()))
-            .clone()
+        let unreserved = &shape.unreserved;
+        let made = unreserved.get_or_init(|| self.make(shape.resources.unreserved()));
+        made.clone()
     }
 
-    fn understood_by(&self, kinds: &mut Kinds, met: Needs) -> Self {
-        if self.needs & OF_RESOURCES & !met == 0 {
-            return self.clone();
+    /// What of it a framework that meets these needs understands.
+    pub(crate) fn understood_by(&mut self, shape: &Arc<Shape>, met: Needs) -> Arc<Shape> {
+        if shape.needs & OF_RESOURCES & !met == 0 {
+            return shape.clone();
         }
-        let kept = self.resources.filter(|entry| needs_of(entry) & !met == 0);
-        Shape::new(kinds, kept)
+        let is_understood = |entry: &Resource| needs_of(entry) & !met == 0;
+        self.make(shape.resources.filter(is_understood))
     }
 
-    fn without(&self, kinds: &mut Kinds, other: &Shape) -> Self {
-        Shape::new(kinds, self.resources.saturating_sub(&other.resources))
+    /// What is left of it without `other`, as far as that is there.
+    pub(crate) fn without(&mut self, shape: &Shape, other: &Shape) -> Arc<Shape> {
+        self.make(shape.resources.saturating_sub(&other.resources))
     }
 
-    fn cut(&self, kinds: &mut Kinds, most: &dyn Fn(usize) -> i64) -> Self {
-        let mut firm = self.resources.filter(is_firm);
-        let rest = self.resources.filter(|entry| !is_firm(entry));
-        for (position, amount) in self.firm.iter() {
-            let name = kinds.name(position);
+    /// The same with the firm scalars cut to `most` by position.
+    pub(crate) fn cut(&mut self, shape: &Shape, most: &dyn Fn(usize) -> i64) -> Arc<Shape> {
+        let mut firm = shape.resources.filter(is_firm);
+        let rest = shape.resources.filter(|entry| !is_firm(entry));
+        for (position, amount) in shape.firm.iter() {
+            let name = self.kinds.name(position);
             let mut most = most(position).max(0);
             if *name == ResourceName::Gpus {
                 most -= most % 1000;
@@ -164,6 +190,6 @@ impl Part for Arc<Shape> {
                 firm = firm.at_most(name, Scalar::from_thousandths(most));
             }
         }
-        Shape::new(kinds, firm + &rest)
+        self.make(firm + &rest)
     }
 }

@@ -495,10 +495,11 @@ impl Sorter {
         let slots: Vec<u32> = self.nodes.iter().map(|(slot, _)| slot).collect();
         for node in slots {
             let mut queue = std::mem::take(&mut self.nodes[node].queue);
-            queue.sort_unstable_by(|a, b| self.compare_clients(*a, *b));
+            // Mostly in order already, which this kind of sorting makes use of.
+            queue.sort_by(|a, b| self.compare_clients(*a, *b));
             self.nodes[node].queue = queue;
             let mut members = std::mem::take(&mut self.nodes[node].members);
-            members.sort_unstable_by(|a, b| self.compare_members(node, *a, *b));
+            members.sort_by(|a, b| self.compare_members(node, *a, *b));
             self.nodes[node].members = members;
         }
         self.stale = false;

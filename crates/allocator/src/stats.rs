@@ -71,7 +71,7 @@ impl Allocator {
                 role: node.role.clone(),
                 share: node.tree.share,
                 weight: self.sorter.weight(slot),
-                allocated: self.kinds.quantities(&node.own.allocated),
+                allocated: self.shapes.kinds.quantities(&node.own.allocated),
                 active_frameworks: node.queue.len(),
             })
             .collect();
@@ -101,7 +101,7 @@ impl Allocator {
     pub fn quota_consumed(&self, role: &Role) -> Quantities {
         let account = self.quotas.find(role);
         account.map_or_else(Quantities::new, |account| {
-            self.kinds.quantities(&account.consumed())
+            self.shapes.kinds.quantities(&account.consumed())
         })
     }
 
@@ -129,6 +129,6 @@ impl Allocator {
     /// The scalars of the whole cluster.
     #[must_use]
     pub fn totals(&self) -> Quantities {
-        self.kinds.quantities(self.sorter.totals())
+        self.shapes.kinds.quantities(self.sorter.totals())
     }
 }

@@ -408,7 +408,9 @@ impl Script {
             "consumed" => format!("{}\n", self.allocator.quota_consumed(&Role::from(parts[0]))),
             "free" => {
                 let free = self.allocator.free(&AgentId::from(parts[0]));
-                format!("{}\n", free.map_or_else(|| "gone".to_owned(), show))
+                let shown = free.map_or_else(|| "gone".to_owned(), show);
+                let shown = if shown.is_empty() { "nothing" } else { &shown };
+                format!("{shown}\n")
             }
             "filters" => format!("{}\n", self.allocator.counts().filters),
             other => panic!("no call {other}"),
