@@ -1,6 +1,6 @@
 //! The face of this room.
 //!
-//! A node opens an engine and gets a [`Coordinator`] to speak to and [`Events`] to listen to. Calls
+//! A node opens an engine and gets a [`Coordinator`] to speak to and [`crate::Events`] to listen to. Calls
 //! never block and never wait for the disk; what becomes of them arrives as events, in this order:
 //!
 //! 1. Nothing happens until [`Coordinator::campaign`]. From then on the node wants to lead, and wants
@@ -22,10 +22,8 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
-
 use crate::limits;
+use bytes::Bytes;
 
 /// Whose ops these are: a tag in every record, so that a second state machine can share a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,7 +125,8 @@ pub enum Refusal {
     /// The snapshot is larger than [`limits::SNAPSHOT_BYTES`].
     #[error("the snapshot has {0} bytes; {max} are allowed", max = limits::SNAPSHOT_BYTES)]
     SnapshotTooLarge(usize),
-    /// Too many proposals wait ([`limits::PROPOSALS`]), or events are not read.
+    /// Too many proposals wait ([`limits::PROPOSALS`], [`limits::PROPOSAL_BYTES`]), or events are not
+    /// read.
     #[error("too many proposals wait, or events are not read")]
     Overloaded,
     /// The log since the last snapshot is as large as it may get ([`limits::LOG_BYTES`]).
@@ -143,7 +142,7 @@ pub enum Refusal {
         /// The last committed index.
         to: u64,
     },
-    /// Another snapshot is being taken.
+    /// Another snapshot is being taken, or its outcome was not read yet.
     #[error("another snapshot is being taken")]
     SnapshotUnderWay,
     /// The engine has stopped: it was closed, or its storage failed ([`Event::Failed`] said why).
@@ -171,39 +170,10 @@ pub trait Coordinator: Send + fmt::Debug {
     /// [`Event::Snapshotted`] or [`Event::SnapshotRefused`] follows.
     ///
     /// # Errors
-    /// [`Refusal::SnapshotTooLarge`], [`Refusal::Overloaded`] or [`Refusal::Stopped`]; then no event
-    /// follows.
+    /// [`Refusal::SnapshotTooLarge`], [`Refusal::SnapshotUnderWay`], [`Refusal::Overloaded`] or
+    /// [`Refusal::Stopped`]; then no event follows.
     fn snapshot(&self, index: u64, bytes: Bytes) -> Result<(), Refusal>;
 
     /// Stops the engine and waits until its storage is closed. The node's lead ends; no event says so.
     fn close(self: Box<Self>);
-}
-
-/// What an engine reports, in order. It ends when the engine has stopped.
-///
-/// At most [`limits::PROPOSALS`] + [`limits::OTHER_EVENTS`] events wait; an engine whose events are not
-/// read stands still and refuses proposals.
-#[derive(Debug)]
-pub struct Events(mpsc::Receiver<Event>);
-
-impl Events {
-    pub(crate) fn channel() -> (mpsc::Sender<Event>, Self) {
-        let (sender, receiver) = mpsc::channel(limits::PROPOSALS + limits::OTHER_EVENTS);
-        (sender, Self(receiver))
-    }
-
-    /// Waits for the next event; `None` once the engine has stopped.
-    pub async fn recv(&mut self) -> Option<Event> {
-        self.0.recv().await
-    }
-
-    /// As [`Events::recv`], for a thread outside of an asynchronous runtime.
-    pub fn blocking_recv(&mut self) -> Option<Event> {
-        self.0.blocking_recv()
-    }
-
-    /// The next event if there is one now.
-    pub fn try_recv(&mut self) -> Option<Event> {
-        self.0.try_recv().ok()
-    }
 }

@@ -19,10 +19,12 @@
 //! - What is damaged, newer or not ours stops the start with a sentence; nothing is dropped silently.
 
 pub mod coordinator;
+pub mod events;
 pub mod limits;
 pub mod memory;
 pub mod raft;
 pub mod record;
 pub mod spec;
 
-pub use coordinator::{Coordinator, Event, Events, Machine, Refusal};
+pub use coordinator::{Coordinator, Event, Machine, Refusal};
+pub use events::Events;

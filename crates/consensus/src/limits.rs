@@ -1,13 +1,14 @@
 //! Every bound of this room, by name.
 
-/// Proposals that wait for their outcome. The next one is refused ([`crate::Refusal::Overloaded`]).
+/// Proposals whose outcome was not read yet. The next one is refused ([`crate::Refusal::Overloaded`]).
 pub const PROPOSALS: usize = 4_096;
 
-/// Bytes of the ops that wait for their outcome; then the next proposal is refused
+/// Bytes of the ops whose outcome was not read yet. Beyond it the next proposal is refused
 /// ([`crate::Refusal::Overloaded`]).
 pub const PROPOSAL_BYTES: usize = 64 << 20;
 
-/// Events beyond the outcomes of proposals (lead won and lost, snapshots) that may wait to be read.
+/// Events beyond the outcomes of proposals (lead won and lost, snapshots) that may wait to be read; then
+/// the engine stands still. With one voter there are never more than four.
 pub const OTHER_EVENTS: usize = 64;
 
 /// Bytes of one op. A larger one is refused ([`crate::Refusal::OpTooLarge`]).

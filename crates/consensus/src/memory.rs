@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
-
-use crate::coordinator::{Coordinator, Event, Events, Refusal};
+use crate::coordinator::{Coordinator, Event, Refusal};
+use crate::events::{self, Events, NotSent, Sender};
 use crate::limits;
 use crate::spec::{Agreement, Delays};
+use bytes::Bytes;
 
 /// What the engines of a group share.
 #[derive(Clone)]
@@ -29,7 +28,21 @@ struct Shared {
 /// An open engine's way out, and which opening it belongs to.
 struct Open {
     opened: u64,
-    events: mpsc::Sender<Event>,
+    events: Sender,
+    /// The bytes of the ops that wait for their outcome, by the number of the proposal.
+    ops: BTreeMap<u64, usize>,
+}
+
+impl Open {
+    fn hear(&mut self, event: Event) -> Result<(), NotSent> {
+        let outcome_of = match &event {
+            Event::Committed { seq, .. } | Event::Refused { seq, .. } | Event::Unknown { seq } => {
+                self.ops.remove(seq)
+            }
+            _ => None,
+        };
+        self.events.try_send(event, outcome_of)
+    }
 }
 
 impl fmt::Debug for MemoryLog {
@@ -62,17 +75,16 @@ impl MemoryLog {
     /// Starts a node's engine. One that the node had open ends.
     #[must_use]
     pub fn open(&self, node: u64) -> (Box<dyn Coordinator>, Events) {
-        let (sender, events) = Events::channel();
+        let (sender, events) = events::channel();
         let mut shared = self.lock();
         shared.opened += 1;
         let opened = shared.opened;
-        shared.nodes.insert(
-            node,
-            Open {
-                opened,
-                events: sender,
-            },
-        );
+        let open = Open {
+            opened,
+            events: sender,
+            ops: BTreeMap::new(),
+        };
+        shared.nodes.insert(node, open);
         shared.act(|agreement, now| agreement.open(now, node));
         drop(shared);
         (
@@ -99,10 +111,8 @@ impl Shared {
             self.now = self.now.max(at);
             self.agreement.poll(self.now, &mut out);
             for (node, event) in out.drain(..) {
-                let sent = self
-                    .nodes
-                    .get(&node)
-                    .is_some_and(|open| open.events.try_send(event).is_ok());
+                let open = self.nodes.get_mut(&node);
+                let sent = open.is_some_and(|open| open.hear(event).is_ok());
                 if !sent {
                     // Its events are not read, or nobody listens any more.
                     self.nodes.remove(&node);
@@ -123,19 +133,14 @@ impl Shared {
         }
     }
 
-    /// Whether this opening of the node's engine may ask for something that makes an event.
-    fn admit(&self, node: u64, opened: u64) -> Result<(), Refusal> {
-        let open = self.nodes.get(&node).filter(|open| open.opened == opened);
-        let open = open
-            .filter(|open| !open.events.is_closed())
-            .ok_or(Refusal::Stopped)?;
-        let waits = self.agreement.under_way(node);
-        let room = open.events.capacity().saturating_sub(limits::OTHER_EVENTS);
-        if waits < room {
-            Ok(())
-        } else {
-            Err(Refusal::Overloaded)
-        }
+    /// This opening of the node's engine, if it has not ended.
+    fn open(&mut self, node: u64, opened: u64) -> Result<&mut Open, Refusal> {
+        let open = self
+            .nodes
+            .get_mut(&node)
+            .filter(|open| open.opened == opened);
+        open.filter(|open| !open.events.is_closed())
+            .ok_or(Refusal::Stopped)
     }
 }
 
@@ -146,32 +151,29 @@ struct Handle {
     opened: u64,
 }
 
-impl Handle {
-    fn ask(&self, deed: impl FnOnce(&mut Agreement, u64)) -> Result<(), Refusal> {
-        let mut shared = self.log.lock();
-        shared.admit(self.node, self.opened)?;
-        shared.act(deed);
-        Ok(())
-    }
-}
-
 impl Coordinator for Handle {
     fn campaign(&self) -> Result<(), Refusal> {
-        self.ask(|agreement, now| agreement.campaign(now, self.node))
+        let mut shared = self.log.lock();
+        shared.open(self.node, self.opened)?;
+        shared.act(|agreement, now| agreement.campaign(now, self.node));
+        Ok(())
     }
 
     fn propose(&self, seq: u64, op: Bytes) -> Result<(), Refusal> {
-        if op.len() > limits::OP_BYTES {
-            return Err(Refusal::OpTooLarge(op.len()));
-        }
-        self.ask(|agreement, now| agreement.propose(now, self.node, seq, op))
+        let mut shared = self.log.lock();
+        let open = shared.open(self.node, self.opened)?;
+        open.events.waiting().enter(op.len())?;
+        open.ops.insert(seq, op.len());
+        shared.act(|agreement, now| agreement.propose(now, self.node, seq, op));
+        Ok(())
     }
 
     fn snapshot(&self, index: u64, bytes: Bytes) -> Result<(), Refusal> {
-        if bytes.len() > limits::SNAPSHOT_BYTES {
-            return Err(Refusal::SnapshotTooLarge(bytes.len()));
-        }
-        self.ask(|agreement, now| agreement.snapshot(now, self.node, index, bytes))
+        let mut shared = self.log.lock();
+        let open = shared.open(self.node, self.opened)?;
+        open.events.waiting().enter_snapshot(bytes.len())?;
+        shared.act(|agreement, now| agreement.snapshot(now, self.node, index, bytes));
+        Ok(())
     }
 
     fn close(self: Box<Self>) {

@@ -244,26 +244,16 @@ fn what_is_too_large_is_refused_on_the_spot() {
 }
 
 #[test]
-fn an_engine_whose_events_are_not_read_refuses_and_goes_on_when_they_are() {
+fn a_caller_that_does_not_read_is_refused_until_it_does() {
     for engine in Engine::both(limits::LOG_BYTES) {
         let (mut node, _) = engine.lead();
-        let most = 2 * limits::PROPOSALS + limits::OTHER_EVENTS + limits::BATCH_OPS;
-        let mut accepted = 0;
-        loop {
-            match node.coordinator.propose(accepted + 1, op(accepted + 1)) {
-                Ok(()) => accepted += 1,
-                Err(refusal) => {
-                    assert_eq!(refusal, Refusal::Overloaded);
-                    break;
-                }
-            }
-            assert!(accepted as usize <= most, "{accepted} were accepted");
+        let most = limits::PROPOSALS as u64;
+        for nth in 1..=most {
+            node.coordinator.propose(nth, op(nth)).unwrap();
         }
-        assert!(
-            accepted as usize >= limits::PROPOSALS,
-            "{accepted} were accepted"
-        );
-        for nth in 1..=accepted {
+        let refused = node.coordinator.propose(0, op(0));
+        assert_eq!(refused, Err(Refusal::Overloaded));
+        for nth in 1..=most {
             assert_eq!(
                 node.next(),
                 Event::Committed {
@@ -273,7 +263,26 @@ fn an_engine_whose_events_are_not_read_refuses_and_goes_on_when_they_are() {
                 }
             );
         }
-        assert_eq!(node.commit(accepted + 1, &op(0)), accepted + 1);
+        assert_eq!(node.commit(most + 1, &op(0)), most + 1);
+    }
+}
+
+#[test]
+fn the_bytes_of_what_is_not_read_are_bounded_too() {
+    for engine in Engine::both(limits::LOG_BYTES) {
+        let (mut node, _) = engine.lead();
+        let large = Bytes::from(vec![7; limits::OP_BYTES]);
+        let most = (limits::PROPOSAL_BYTES / limits::OP_BYTES) as u64;
+        for nth in 1..=most {
+            node.coordinator.propose(nth, large.clone()).unwrap();
+        }
+        let refused = node.coordinator.propose(0, op(0));
+        assert_eq!(refused, Err(Refusal::Overloaded));
+        assert!(matches!(node.next(), Event::Committed { seq: 1, .. }));
+        node.coordinator.propose(most + 1, op(0)).unwrap();
+        for nth in 2..=most + 1 {
+            assert!(matches!(node.next(), Event::Committed { seq, .. } if seq == nth));
+        }
     }
 }
 
@@ -351,12 +360,32 @@ fn an_engine_that_nobody_listens_to_stops() {
 }
 
 #[test]
-fn an_engine_can_be_closed_while_it_stands_still() {
+fn one_snapshot_at_a_time() {
+    for engine in Engine::both(limits::LOG_BYTES) {
+        let (mut node, _) = engine.lead();
+        node.commit(1, &op(1));
+        for round in 0..3 {
+            node.coordinator.snapshot(1, op(round)).unwrap();
+            let second = node.coordinator.snapshot(1, op(9));
+            assert_eq!(second, Err(Refusal::SnapshotUnderWay));
+            assert_eq!(node.next(), Event::Snapshotted { index: 1 });
+        }
+        node.coordinator.close();
+        let (_, led) = engine.lead();
+        let Event::Led { snapshot, .. } = led else {
+            panic!("{led:?}")
+        };
+        assert_eq!(snapshot, Some((1, op(2))));
+    }
+}
+
+#[test]
+fn an_engine_can_be_closed_while_much_is_under_way() {
     for engine in Engine::both(limits::LOG_BYTES) {
         let (node, _) = engine.lead();
-        let mut seq = 0;
-        while node.coordinator.propose(seq, op(seq)).is_ok() {
-            seq += 1;
+        let most = limits::PROPOSALS as u64;
+        for nth in 1..=most {
+            node.coordinator.propose(nth, op(nth)).unwrap();
         }
         node.coordinator.close();
         let (_, led) = engine.lead();
@@ -364,9 +393,8 @@ fn an_engine_can_be_closed_while_it_stands_still() {
             panic!("{led:?}")
         };
         assert!(
-            back.iter()
-                .map(|(_, op)| op.clone())
-                .eq((0..back.len() as u64).map(op))
+            back == ops(1..=back.len() as u64),
+            "what there is, is in order"
         );
     }
 }

@@ -13,13 +13,14 @@ use openraft::raft::ClientWriteResponse;
 use openraft::{BasicNode, Raft, RaftMetrics, ServerState, SnapshotPolicy};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::handle::{Link, Waiting};
+use super::handle::Link;
 use super::log::Log;
 use super::machine::Machine;
 use super::network::NoPeers;
 use super::store::{Store, StoreError};
 use super::types::{Batch, Types};
 use crate::coordinator::{Event, Refusal};
+use crate::events::Sender;
 use crate::limits;
 
 /// What the handle asks for.
@@ -49,9 +50,8 @@ pub(crate) struct Engine {
 
 /// The way out for events.
 struct Out {
-    events: mpsc::Sender<Event>,
+    events: Sender,
     stopped: oneshot::Receiver<()>,
-    waiting: Arc<Waiting>,
 }
 
 /// While this node leads.
@@ -114,13 +114,8 @@ impl Engine {
             commands,
             events,
             stopped,
-            waiting,
         } = link;
-        let out = Out {
-            events,
-            stopped,
-            waiting,
-        };
+        let out = Out { events, stopped };
         Ok(Self {
             raft,
             store,
@@ -426,19 +421,21 @@ impl Lead {
 
 impl Out {
     /// Waits until there is room for the event, or the handle is gone.
-    async fn emit(&mut self, event: Event) -> Result<(), Stop> {
+    async fn send(&mut self, event: Event, outcome_of: Option<usize>) -> Result<(), Stop> {
         tokio::select! {
             biased;
             _ = &mut self.stopped => Err(Stop),
-            sent = self.events.send(event) => sent.map_err(|_| Stop),
+            sent = self.events.send(event, outcome_of) => sent.map_err(|_| Stop),
         }
+    }
+
+    async fn emit(&mut self, event: Event) -> Result<(), Stop> {
+        self.send(event, None).await
     }
 
     /// The outcome of one proposal, whose op has so many bytes.
     async fn outcome(&mut self, bytes: usize, event: Event) -> Result<(), Stop> {
-        let sent = self.emit(event).await;
-        self.waiting.leave(bytes);
-        sent
+        self.send(event, Some(bytes)).await
     }
 
     /// The outcome of a whole batch.

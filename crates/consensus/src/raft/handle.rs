@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -12,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::engine::{Command, Engine};
 use super::open::{Config, OpenError, prepare, sync_name};
 use super::store::Store;
-use crate::coordinator::{Coordinator, Event, Events, Refusal};
+use crate::coordinator::{Coordinator, Refusal};
+use crate::events::{self, Events, Sender, Waiting};
 use crate::limits;
 
 /// Opens the log in a directory and starts an engine on it. The node does not lead before
@@ -33,16 +33,15 @@ pub(crate) fn start(
     log_bytes: u64,
     path: &Path,
 ) -> Result<(Box<dyn Coordinator>, Events), OpenError> {
-    let (event_sender, events) = Events::channel();
+    let (sender, events) = events::channel();
     let (command_sender, commands) = mpsc::channel(limits::PROPOSALS + limits::OTHER_EVENTS);
     let (stop, stopped) = oneshot::channel();
     let (ready, started) = std::sync::mpsc::channel();
-    let waiting = Arc::new(Waiting::default());
+    let waiting = sender.waiting();
     let link = Link {
         commands,
-        events: event_sender,
+        events: sender,
         stopped,
-        waiting: waiting.clone(),
     };
     let thread = std::thread::Builder::new()
         .name("consensus".to_owned())
@@ -71,10 +70,9 @@ pub(crate) fn start(
 /// What connects an engine with its caller.
 pub(crate) struct Link {
     pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) events: Sender,
     /// Resolves when the handle is dropped.
     pub(crate) stopped: oneshot::Receiver<()>,
-    pub(crate) waiting: Arc<Waiting>,
 }
 
 fn serve(
@@ -103,31 +101,6 @@ fn serve(
             Err(why) => drop(ready.send(Err(why))),
         }
     });
-}
-
-/// Proposals without an outcome, counted on both sides.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    proposals: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl Waiting {
-    /// Counts a proposal, if there is room for it.
-    fn enter(&self, bytes: usize) -> Result<(), Refusal> {
-        let proposals = self.proposals.fetch_add(1, Ordering::Relaxed);
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if proposals < limits::PROPOSALS && before.saturating_add(bytes) <= limits::PROPOSAL_BYTES {
-            return Ok(());
-        }
-        self.leave(bytes);
-        Err(Refusal::Overloaded)
-    }
-
-    pub(crate) fn leave(&self, bytes: usize) {
-        self.proposals.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
 }
 
 /// The caller's side.
@@ -163,9 +136,6 @@ impl Coordinator for Handle {
     }
 
     fn propose(&self, seq: u64, op: Bytes) -> Result<(), Refusal> {
-        if op.len() > limits::OP_BYTES {
-            return Err(Refusal::OpTooLarge(op.len()));
-        }
         let bytes = op.len();
         self.waiting.enter(bytes)?;
         self.send(Command::Propose { seq, op })
@@ -173,10 +143,9 @@ impl Coordinator for Handle {
     }
 
     fn snapshot(&self, index: u64, bytes: Bytes) -> Result<(), Refusal> {
-        if bytes.len() > limits::SNAPSHOT_BYTES {
-            return Err(Refusal::SnapshotTooLarge(bytes.len()));
-        }
-        self.send(Command::Snapshot { index, bytes })
+        self.waiting.enter_snapshot(bytes.len())?;
+        let sent = self.send(Command::Snapshot { index, bytes });
+        sent.inspect_err(|_| self.waiting.leave_snapshot())
     }
 
     fn close(self: Box<Self>) {

@@ -10,7 +10,8 @@ use openraft::{
 };
 
 use super::log::cause;
-use super::store::{Snapshot, Store, StoreError};
+use super::snapshot::Snapshot;
+use super::store::{Store, StoreError};
 use super::types::{Entry, LogId, StoredMembership, Types};
 
 /// How far the ops were applied.

@@ -5,12 +5,14 @@
 //! nothing to do: with one voter there are no heartbeats and no election timers.
 
 mod backend;
+mod chain;
 mod engine;
 mod handle;
 mod log;
 mod machine;
 mod network;
 mod open;
+mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;

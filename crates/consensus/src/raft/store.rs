@@ -24,13 +24,12 @@ use redb::{
 };
 
 use super::backend::{Closing, CrashOnly};
+use super::chain::Chain;
 use super::open::OpenError;
-use super::types::{
-    Entry, LogId, StoredMembership, Vote, entry_of, log_id, put_membership, read_membership,
-    record_of,
-};
+use super::snapshot::Snapshot;
+use super::types::{Entry, LogId, StoredMembership, Vote, entry_of, log_id, record_of};
 use crate::limits;
-use crate::record::{AGREEMENT, BadRecord, Kind, Reader, Record, put_bytes};
+use crate::record::{AGREEMENT, BadRecord, Kind, Reader, Record};
 
 pub(crate) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 pub(crate) const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
@@ -70,89 +69,6 @@ impl StoreError {
             what: what.into(),
             why: why.to_string(),
         }
-    }
-}
-
-/// A snapshot, and how far it reaches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Snapshot {
-    /// The last record of the log that it covers wholly.
-    pub(crate) place: LogId,
-    /// The last op up to that record.
-    pub(crate) op_at_place: u64,
-    /// Who votes, as of that record.
-    pub(crate) membership: StoredMembership,
-    /// What the state machine gave, and the last op in it: at or after `op_at_place`, because it may
-    /// end in the middle of a record. `None` if it never gave anything.
-    pub(crate) given: Option<(u64, Bytes)>,
-}
-
-impl Snapshot {
-    /// The last op in it.
-    pub(crate) fn last_op(&self) -> u64 {
-        self.given
-            .as_ref()
-            .map_or(self.op_at_place, |(index, _)| *index)
-    }
-
-    pub(crate) fn to_record(&self, machine: u8) -> Record {
-        let mut payload = Vec::new();
-        payload.put_u64_le(self.op_at_place);
-        put_place(&mut payload, *self.membership.log_id());
-        put_membership(&mut payload, self.membership.membership());
-        match &self.given {
-            None => payload.put_u8(0),
-            Some((index, bytes)) => {
-                payload.put_u8(1);
-                payload.put_u64_le(*index);
-                put_bytes(&mut payload, bytes);
-            }
-        }
-        let (epoch, index) = (self.place.leader_id.term, self.place.index);
-        Record {
-            machine,
-            kind: Kind::Snapshot,
-            epoch,
-            index,
-            payload: payload.into(),
-        }
-    }
-
-    pub(crate) fn from_record(record: Record) -> Result<Self, BadRecord> {
-        let record = record.of_kind(Kind::Snapshot)?;
-        let mut reader = Reader(record.payload);
-        let op_at_place = reader.u64()?;
-        let at = read_place(&mut reader)?;
-        let membership = StoredMembership::new(at, read_membership(&mut reader)?);
-        let given = match reader.u8()? {
-            0 => None,
-            1 => Some((reader.u64()?, reader.bytes()?)),
-            _ => return Err(BadRecord::Payload),
-        };
-        reader.end()?;
-        let place = log_id(record.epoch, record.index);
-        Ok(Self {
-            place,
-            op_at_place,
-            membership,
-            given,
-        })
-    }
-}
-
-fn put_place(payload: &mut Vec<u8>, place: Option<LogId>) {
-    payload.put_u8(u8::from(place.is_some()));
-    if let Some(place) = place {
-        payload.put_u64_le(place.leader_id.term);
-        payload.put_u64_le(place.index);
-    }
-}
-
-fn read_place(reader: &mut Reader) -> Result<Option<LogId>, BadRecord> {
-    match reader.u8()? {
-        0 => Ok(None),
-        1 => Ok(Some(log_id(reader.u64()?, reader.u64()?))),
-        _ => Err(BadRecord::Payload),
     }
 }
 
@@ -623,79 +539,4 @@ fn remove(tx: &WriteTransaction, range: impl RangeBounds<u64>) -> Result<u64, St
         false
     })?;
     Ok(bytes)
-}
-
-/// Checks that the records of a log follow one another without a gap.
-struct Chain {
-    next_key: u64,
-    tail: Option<LogId>,
-    expected_tail: Option<LogId>,
-    vote_epoch: u64,
-    /// The last op so far, once it is known.
-    last_op: Option<u64>,
-    /// Up to here nothing is expected of the ops: the snapshot covers them.
-    place: Option<LogId>,
-    op_at_place: u64,
-}
-
-impl Chain {
-    fn starting_at(known: &Known, snapshot: Option<&Snapshot>) -> Result<Self, StoreError> {
-        let place = snapshot.map(|snapshot| snapshot.place);
-        if known.purged > place {
-            let why = "the log begins after the snapshot ends";
-            return Err(StoreError::damaged("the snapshot", why));
-        }
-        if snapshot.is_some_and(|snapshot| snapshot.last_op() < snapshot.op_at_place) {
-            return Err(StoreError::damaged(
-                "the snapshot",
-                "it is older than its place",
-            ));
-        }
-        Ok(Self {
-            next_key: known.purged.map_or(0, |purged| purged.index + 1),
-            tail: known.purged,
-            expected_tail: known.tail,
-            vote_epoch: known.vote.map_or(0, |vote| vote.leader_id.term),
-            last_op: None,
-            place,
-            op_at_place: snapshot.map_or(0, |snapshot| snapshot.op_at_place),
-        })
-    }
-
-    fn add(&mut self, key: u64, entry: Entry) -> Result<(), StoreError> {
-        let damaged = |why: String| Err(StoreError::damaged(format!("log record {key}"), why));
-        if key != self.next_key {
-            return damaged(format!(
-                "record {} should come here, and is missing",
-                self.next_key
-            ));
-        }
-        if Some(entry.log_id) < self.tail || entry.log_id.leader_id.term > self.vote_epoch {
-            return damaged("its epoch does not fit".to_owned());
-        }
-        if let EntryPayload::Normal(batch) = &entry.payload {
-            let covered = Some(entry.log_id) <= self.place;
-            let before = self.last_op.or((!covered).then_some(self.op_at_place));
-            if before.is_some_and(|before| batch.first != before + 1) {
-                return damaged(format!(
-                    "it begins with op {}, not after {before:?}",
-                    batch.first
-                ));
-            }
-            self.last_op = Some(batch.last());
-        }
-        self.next_key += 1;
-        self.tail = Some(entry.log_id);
-        Ok(())
-    }
-
-    fn end(self) -> Result<(), StoreError> {
-        if self.tail == self.expected_tail {
-            return Ok(());
-        }
-        let place = |place: Option<LogId>| place.map_or("none".to_owned(), |p| p.index.to_string());
-        let (found, expected) = (place(self.tail), place(self.expected_tail));
-        let why = format!("its last record is {found}, and should be {expected}");
-        Err(StoreError::damaged("the log", why))
-    }
 }
