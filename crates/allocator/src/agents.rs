@@ -122,6 +122,25 @@ impl Allocator {
         Ok(())
     }
 
+    /// An agent came back to the same master: all of its profile may be something else now.
+    ///
+    /// # Errors
+    /// [`Refused::UnknownAgent`].
+    pub fn update_agent(
+        &mut self,
+        now_us: u64,
+        id: &AgentId,
+        profile: AgentProfile,
+    ) -> Result<(), Refused> {
+        let slot = self.known_agent(id)?;
+        if self.agents[slot].hierarchical_role != profile.hierarchical_role {
+            self.agents[slot].hierarchical_role = profile.hierarchical_role;
+            self.touch(now_us, slot);
+        }
+        self.update_agent_total(now_us, id, profile.total)?;
+        self.update_agent_site(now_us, id, profile.site)
+    }
+
     /// Replaces the revocable part of what an agent has, as its estimator reports it.
     ///
     /// # Errors

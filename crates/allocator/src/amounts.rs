@@ -159,3 +159,41 @@ impl PartialEq for Amounts {
 }
 
 impl Eq for Amounts {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_beyond_the_limit_do_not_count() {
+        let mut kinds = Kinds::default();
+        let mut all = Resources::of(&[("cpus", 1.0)]);
+        for at in 0..2 * limits::KINDS {
+            all += Resources::of(&[(&format!("widget{at}"), 1.0)]);
+        }
+        let sum = kinds.sum(&all, |_| true);
+        assert_eq!(
+            sum.iter().count(),
+            limits::KINDS - 3,
+            "with cpus, without mem, disk, gpus"
+        );
+        assert_eq!(kinds.len(), limits::KINDS);
+        assert_eq!(kinds.position(&ResourceName::new("late")), None);
+        assert_eq!(kinds.position(&ResourceName::Cpus), Some(0));
+    }
+
+    #[test]
+    fn missing_positions_are_zero() {
+        let mut long = Amounts::default();
+        long.add_at(6, 5);
+        let mut short = Amounts::default();
+        short.add_at(0, 1);
+        assert!(!short.covers(&long) && !long.covers(&short));
+        long.add(&short);
+        assert!(long.covers(&short));
+        long.subtract(&short);
+        short.add_at(0, -1);
+        assert!(short.is_zero() && short == Amounts::default());
+        assert_eq!(long.iter().collect::<Vec<_>>(), [(6, 5)]);
+    }
+}

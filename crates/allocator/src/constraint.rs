@@ -157,24 +157,29 @@ impl Pattern {
     /// # Errors
     /// [`Refused::BadExpression`] when it is no expression or its program exceeds `bounds`.
     pub fn compile(expression: &str, bounds: PatternLimits) -> Result<Self, Refused> {
-        let bad = |reason: String| Refused::BadExpression {
+        let bad = |error: &dyn std::error::Error| Refused::BadExpression {
             expression: expression.to_owned(),
-            reason,
+            reason: said(error),
         };
         let plain = syntax::Config::new()
             .unicode(false)
             .utf8(false)
             .nest_limit(limits::PATTERN_NESTING);
+        // By itself first: no bracket of it may close ours.
+        syntax::parse_with(expression, &plain).map_err(|error| bad(&error))?;
         let nfa = thompson::Compiler::new()
             .syntax(plain)
             .configure(thompson::Config::new().nfa_size_limit(Some(limits::PATTERN_BYTES)))
             .build(&format!("\\A(?:{expression})\\z"))
-            .map_err(|error| bad(error.to_string()))?;
+            .map_err(|error| bad(&error))?;
         let size = program_size(&nfa);
         if size > bounds.max_program_size || size * 16 * 3 > bounds.max_mem * 2 {
-            return Err(bad("the compiled program is too large".to_owned()));
+            return Err(Refused::BadExpression {
+                expression: expression.to_owned(),
+                reason: "the compiled program is too large".to_owned(),
+            });
         }
-        let engine = PikeVM::new_from_nfa(nfa).map_err(|error| bad(error.to_string()))?;
+        let engine = PikeVM::new_from_nfa(nfa).map_err(|error| bad(&error))?;
         Ok(Self {
             expression: expression.to_owned(),
             engine,
@@ -186,6 +191,17 @@ impl Pattern {
     pub fn is_match(&self, text: &str) -> bool {
         self.engine.is_match(&mut self.engine.create_cache(), text)
     }
+}
+
+/// An error and what caused it.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// The instructions that count: what surrounds every program of ours does not.
@@ -202,5 +218,71 @@ impl PartialEq for Pattern {
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pattern({})", self.expression)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(expression: &str, bounds: PatternLimits) -> String {
+        match Pattern::compile(expression, bounds) {
+            Ok(pattern) => format!("{pattern:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn matches(expression: &str, text: &str) -> bool {
+        let pattern = Pattern::compile(expression, PatternLimits::default());
+        pattern.is_ok_and(|pattern| pattern.is_match(text))
+    }
+
+    #[test]
+    fn whole_texts_match() {
+        assert!(matches("web.*", "web12"));
+        assert!(!matches("web", "web12"));
+        assert!(!matches("a|ab", "abc"));
+        assert!(matches("a|ab", "ab"), "both branches are tried to the end");
+        assert!(matches(r"\d{2,3}", "123"));
+        assert!(!matches(r"\d", "\u{661}"), "classes are those of ASCII");
+        assert!(matches(r"(?i)RACK-[a-f]", "rack-C"));
+        assert!(matches("", ""));
+    }
+
+    #[test]
+    fn programs_are_bounded() {
+        let default = PatternLimits::default();
+        let ninety = "a".repeat(90);
+        assert_eq!(refused(&ninety, default), format!("Pattern({ninety})"));
+        let large = "the compiled program is too large";
+        let tiny = PatternLimits {
+            max_mem: 48,
+            max_program_size: 100,
+        };
+        assert_eq!(refused("aa", tiny), "Pattern(aa)");
+        assert!(refused("aaa", tiny).ends_with(large));
+        let short = PatternLimits {
+            max_mem: 4096,
+            max_program_size: 2,
+        };
+        assert_eq!(refused("aa", short), "Pattern(aa)");
+        assert!(refused("aaa", short).ends_with(large));
+        assert!(refused(&"a".repeat(101), default).ends_with(large));
+        // Would be a million states: never built.
+        assert!(refused("((a{100}){100}){100}", default).ends_with("exceeded limit of 65536"));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let default = PatternLimits::default();
+        assert!(refused("a(", default).contains("unclosed group"));
+        assert!(refused("a)|(b", default).contains("unopened group"));
+        assert!(refused(r"(a)\1", default).contains("backreferences"));
+        let nested = format!("{}a{}", "(?:".repeat(60), ")".repeat(60));
+        assert!(
+            refused(&nested, default).contains("nest"),
+            "{}",
+            refused(&nested, default)
+        );
     }
 }

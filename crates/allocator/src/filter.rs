@@ -130,3 +130,114 @@ impl Calendar {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::Shapes;
+    use meseta_model::resources::Resources;
+
+    struct List {
+        shapes: Shapes,
+        filters: Filters,
+    }
+
+    impl List {
+        fn new() -> Self {
+            Self {
+                shapes: Shapes::default(),
+                filters: Filters::default(),
+            }
+        }
+
+        fn add(&mut self, client: u32, generation: u32, until_us: u64, cpus: f64) {
+            let refused = self.shapes.make(Resources::of(&[("cpus", cpus)]));
+            self.filters.add(Filter {
+                client,
+                generation,
+                until_us,
+                refused,
+            });
+        }
+
+        /// Client, end and thousandths of cpus.
+        fn shown(&self) -> Vec<(u32, u64, i64)> {
+            let list = self.filters.list().iter();
+            list.map(|f| (f.client, f.until_us, f.refused.all.at(0)))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn a_filter_is_small() {
+        assert_eq!(size_of::<Filter>(), 24);
+    }
+
+    #[test]
+    fn what_says_nothing_new_is_not_kept() {
+        let mut list = List::new();
+        list.add(7, 0, 50, 2.0);
+        list.add(3, 0, 90, 1.0);
+        list.add(7, 0, 40, 1.0);
+        assert_eq!(
+            list.shown(),
+            [(3, 90, 1000), (7, 50, 2000)],
+            "less, shorter"
+        );
+        list.add(7, 0, 60, 1.0);
+        list.add(7, 0, 40, 4.0);
+        let both = [(3, 90, 1000), (7, 50, 2000), (7, 60, 1000), (7, 40, 4000)];
+        assert_eq!(list.shown(), both, "each says something of its own");
+        list.add(7, 0, 60, 4.0);
+        assert_eq!(list.shown(), [(3, 90, 1000), (7, 60, 4000)], "more, longer");
+        list.add(7, 1, 10, 1.0);
+        assert_eq!(
+            list.shown(),
+            [(3, 90, 1000), (7, 10, 1000)],
+            "a new generation"
+        );
+        assert_eq!(list.filters.next_end_us, 10);
+    }
+
+    #[test]
+    fn at_the_limit_the_soonest_to_end_makes_room() {
+        let mut list = List::new();
+        let most = limits::FILTERS_PER_CLIENT as u64;
+        for at in 0..=most {
+            // Less and less, longer and longer: each is needed.
+            list.add(1, 0, 100 + at, (most - at) as f64 + 1.0);
+        }
+        let ends: Vec<u64> = list.shown().iter().map(|(_, until, _)| *until).collect();
+        assert_eq!(ends, (101..=100 + most).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn only_the_end_of_what_stood_counts() {
+        let mut list = List::new();
+        list.add(0, 0, 10, 1.0);
+        list.add(1, 0, 20, 1.0);
+        list.add(1, 0, 30, 0.5);
+        assert!(!list.filters.drop_ended(10, &[1, 0]), "it was void already");
+        assert!(list.filters.drop_ended(20, &[1, 0]));
+        assert_eq!(list.shown(), [(1, 30, 500)]);
+        assert_eq!(list.filters.next_end_us, 30);
+        assert!(list.filters.drop_ended(31, &[1, 0]));
+        assert_eq!(list.filters.next_end_us, u64::MAX);
+    }
+
+    #[test]
+    fn the_calendar_knows_who_is_next() {
+        let mut calendar = Calendar::default();
+        calendar.moved(4, u64::MAX, 30);
+        calendar.moved(2, u64::MAX, 20);
+        calendar.moved(4, 30, 10);
+        assert_eq!(calendar.first(), Some(10));
+        assert_eq!(calendar.take_due(9), None);
+        assert_eq!(calendar.take_due(20), Some(4));
+        assert_eq!(calendar.take_due(20), Some(2));
+        assert_eq!(calendar.take_due(20), None);
+        calendar.moved(4, u64::MAX, 5);
+        calendar.moved(4, 5, u64::MAX);
+        assert_eq!(calendar.first(), None);
+    }
+}

@@ -21,7 +21,7 @@ pub const PATTERN_NESTING: u32 = 50;
 pub const PATTERN_BYTES: usize = 64 * 1024;
 
 /// States of a compiled expression that every one has: anchors, the capture of the whole, the match.
-pub const PATTERN_FRAME: usize = 6;
+pub const PATTERN_FRAME: usize = 5;
 
 /// Agents that one run looks at; a round over more of them takes several runs.
 pub const AGENTS_PER_RUN: usize = 5_000;

@@ -48,3 +48,41 @@ pub(crate) fn draw(chances: &[(u32, f64)], rng: &mut Rng, order: &mut Vec<u32>) 
     order.clear();
     order.extend(keys.iter().map(|(_, slot)| *slot));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twice_the_chance_comes_first_twice_as_often() {
+        let chances = [(5, 0.5), (6, 0.25), (7, 0.25)];
+        let mut rng = Rng::new(1);
+        let mut order = Vec::new();
+        let mut first = [0; 3];
+        for _ in 0..10_000 {
+            draw(&chances, &mut rng, &mut order);
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [5, 6, 7], "everybody, once");
+            first[order[0] as usize - 5] += 1;
+        }
+        assert!((4_800..5_200).contains(&first[0]), "{first:?}");
+        assert!((2_350..2_650).contains(&first[1]), "{first:?}");
+    }
+
+    #[test]
+    fn equal_chances_are_shuffled() {
+        let mut order = Vec::new();
+        let mut firsts = [false; 4];
+        let mut rng = Rng::new(1);
+        for _ in 0..50 {
+            draw(
+                &[(0, 0.25), (1, 0.25), (2, 0.25), (3, 0.25)],
+                &mut rng,
+                &mut order,
+            );
+            firsts[order[0] as usize] = true;
+        }
+        assert_eq!(firsts, [true; 4]);
+    }
+}

@@ -193,3 +193,47 @@ impl Shapes {
         self.make(firm + &rest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meseta_model::resources::{Disk, Persistence, Value};
+
+    #[test]
+    fn plain_shapes_are_shared_as_long_as_they_are_recent() {
+        let mut shapes = Shapes::default();
+        let machine = |cpus: usize| Resources::of(&[("cpus", cpus as f64)]);
+        let first = shapes.make(machine(1));
+        assert!(Arc::ptr_eq(&first, &shapes.make(machine(1))));
+        for cpus in 2..limits::RECENT_SHAPES * 20 {
+            shapes.make(machine(cpus));
+        }
+        let again = shapes.make(machine(1));
+        assert!(!Arc::ptr_eq(&first, &again), "others took its place");
+        assert_eq!(first.resources, again.resources);
+        assert_eq!(shapes.recent.len(), limits::RECENT_SHAPES);
+    }
+
+    #[test]
+    fn volumes_are_never_mixed_up() {
+        // Equal by the algebra's word: the creator is no part of a volume's identity.
+        let volume = |principal: &str| {
+            let kind = Kind {
+                disk: Some(Disk {
+                    persistence: Some(Persistence {
+                        id: "v".to_owned(),
+                        principal: Some(principal.to_owned()),
+                    }),
+                    ..Disk::default()
+                }),
+                ..Kind::default()
+            };
+            let value = Value::Scalar(Scalar::from_whole(1));
+            Resources::from(Resource::new(ResourceName::Disk, value, kind))
+        };
+        let mut shapes = Shapes::default();
+        let (one, other) = (shapes.make(volume("one")), shapes.make(volume("other")));
+        assert_eq!(one.resources, other.resources);
+        assert!(!Arc::ptr_eq(&one, &other));
+    }
+}
