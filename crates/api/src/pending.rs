@@ -104,3 +104,54 @@ pub(crate) fn tell<E: Send + 'static>(events: &mpsc::Sender<E>, event: E) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::Body;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn requests_beyond_the_limit_are_refused_at_once() {
+        let pending = Arc::new(Pending::default());
+        let (events, mut core) = mpsc::channel(2 * limits::PENDING_REQUESTS);
+        let mut waiting = Vec::new();
+        for _ in 0..limits::PENDING_REQUESTS {
+            let (pending, events) = (pending.clone(), events.clone());
+            waiting.push(tokio::spawn(async move {
+                pending.ask(&events, |id| id).await.status
+            }));
+        }
+        let mut asked = Vec::new();
+        for _ in 0..limits::PENDING_REQUESTS {
+            asked.push(core.recv().await.unwrap());
+        }
+        let refused = pending.ask(&events, |id| id).await;
+        assert_eq!(refused.status, http::StatusCode::SERVICE_UNAVAILABLE);
+        let Body::Whole(text) = refused.body else {
+            panic!("a stream");
+        };
+        assert_eq!(text, "Too many requests are waiting; try again");
+        assert!(core.try_recv().is_err());
+        for request in asked {
+            pending.reply(request, Outcome::Done);
+        }
+        for task in waiting {
+            assert_eq!(task.await.unwrap(), http::StatusCode::OK);
+        }
+        assert_eq!(pending.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_waits_no_more() {
+        let pending = Pending::default();
+        let (events, mut core) = mpsc::channel(1);
+        let ask = pending.ask(&events, |id| id);
+        tokio::select! {
+            biased;
+            _ = ask => panic!("answered"),
+            request = core.recv() => assert!(request.is_some()),
+        }
+        assert_eq!(pending.len(), 0);
+    }
+}

@@ -73,8 +73,8 @@ pub(super) fn get_containers(
             executor_id: Some(run.view.info.executor_id.clone()),
             executor_name: Some(run.view.info.name().to_owned()),
             container_id: run.view.container_id.to_wire(),
-            container_status: status.map(Into::into),
-            resource_statistics: statistics.map(Into::into),
+            container_status: status,
+            resource_statistics: statistics,
         }
     });
     GetContainers {

@@ -112,7 +112,7 @@ fn change(call: &Call, kind: Type) -> Option<OperatorCall> {
             Some(OperatorCall::KillTask {
                 framework: FrameworkId::from(&kill.framework_id),
                 task: TaskId::from(&kill.task_id),
-                policy: kill.kill_policy.clone(),
+                policy: kill.kill_policy,
             })
         }
         _ => None,

@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -40,13 +40,14 @@ pub(super) async fn carry<E: Edge>(
         let (edge, cut) = (edge.clone(), cut.clone());
         async move { Ok::<_, Infallible>(respond(&edge, request, peer, cut).await) }
     });
+    // Not `pipeline_flush`: it holds back the answer to whatever has more bytes behind it, also when
+    // those are what could not be parsed, or when the answer is a stream.
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())
         .header_read_timeout(limits::IDLE_TIMEOUT)
         .max_buf_size(limits::HEAD_BYTES)
-        .max_headers(limits::HEADERS)
-        .pipeline_flush(true);
+        .max_headers(limits::HEADERS);
     if let Err(error) = server.serve_connection(io, service).await {
         tracing::debug!(%peer, %error, "a connection ended");
     }
@@ -90,19 +91,27 @@ async fn respond<E: Edge>(
 
 /// The whole body, or what to answer instead.
 async fn collect(incoming: Incoming) -> Result<Bytes, Answer> {
+    let announced = incoming.size_hint().lower();
+    if announced > limits::BODY_BYTES as u64 {
+        return Err(too_long());
+    }
     let limited = Limited::new(incoming, limits::BODY_BYTES);
     match tokio::time::timeout(limits::BODY_TIMEOUT, limited.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Answer::text(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("The body is longer than {} bytes", limits::BODY_BYTES),
-        )),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long()),
         Ok(Err(error)) => Err(Answer::bad_request(format!("The body is cut off: {error}"))),
         Err(_) => Err(Answer::text(
             StatusCode::REQUEST_TIMEOUT,
             "The body did not arrive in time",
         )),
     }
+}
+
+fn too_long() -> Answer {
+    Answer::text(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("The body is longer than {} bytes", limits::BODY_BYTES),
+    )
 }
 
 /// An actor message that came over a connection which had begun with something else.

@@ -90,10 +90,27 @@ pub async fn master() -> MasterServed {
 
 /// An agent that has recovered.
 pub async fn agent() -> AgentServed {
+    agent_with(|_| {}).await
+}
+
+/// An agent of that configuration that has recovered.
+pub async fn agent_with(configure: impl FnOnce(&mut AgentConfig)) -> AgentServed {
+    let agent = serve_agent(configure).await;
+    agent.api.apply(&meseta_agent::view::Delta::Recovered);
+    agent
+}
+
+/// An agent at its beginning.
+pub async fn unrecovered_agent() -> AgentServed {
+    serve_agent(|_| {}).await
+}
+
+async fn serve_agent(configure: impl FnOnce(&mut AgentConfig)) -> AgentServed {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (events, receiver) = mpsc::channel(1_000);
-    let api = AgentApi::new(AgentConfig::new(listener.local_addr().unwrap()), events);
-    api.apply(&meseta_agent::view::Delta::Recovered);
+    let mut config = AgentConfig::new(listener.local_addr().unwrap());
+    configure(&mut config);
+    let api = AgentApi::new(config, events);
     let server = api.serve(listener).unwrap();
     Served {
         api,
@@ -164,7 +181,7 @@ impl Client {
 
     /// Reads more; false at the end.
     async fn fill(&mut self) -> bool {
-        let mut piece = [0; 65536];
+        let mut piece = vec![0; 65536];
         let read = soon(self.stream.read(&mut piece)).await.unwrap_or(0);
         self.buffer.extend_from_slice(&piece[..read]);
         read > 0

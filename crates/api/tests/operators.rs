@@ -1,0 +1,474 @@
+//! `/api/v1`: refusals, coverage of every call, changes, the event stream.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use meseta_api::{Leadership, limits};
+use meseta_master::event::{Event, OperatorCall};
+use meseta_master::view::{Delta, FrameworkState, FrameworkView, MasterView, TaskList};
+use meseta_model::edge::{Outcome, Refusal, RefusalKind};
+use meseta_model::ids::{AgentId, FrameworkId, TaskId};
+use meseta_proto::Wire;
+use meseta_proto::mesos::v1;
+use meseta_proto::mesos::v1::{agent as agent_wire, master as wire};
+use serde_json::Value;
+use support::{Answer, Client, MasterServed, agent, golden, master, post, soon};
+
+const PATH: &str = "/api/v1";
+const JSON: &str = "Content-Type: application/json\r\n";
+
+#[track_caller]
+fn assert_golden(name: &str, answer: &Answer) {
+    let mut expected = Answer::parse(&golden(&format!("errors/{name}.txt")));
+    expected.headers.remove("date");
+    let mut got = answer.clone();
+    assert!(got.headers.remove("date").is_some(), "{got:?}");
+    assert_eq!(got, expected, "{name}");
+}
+
+#[tokio::test]
+async fn refusals_are_worded_as_mesos_words_them() {
+    let master = master().await;
+    assert_golden("op-get", &master.get(PATH).await);
+    let health = r#"{"type":"GET_HEALTH"}"#;
+    assert_golden(
+        "op-bad-content",
+        &master
+            .post(PATH, "Content-Type: text/plain\r\n", health)
+            .await,
+    );
+    let headers = format!("{JSON}Accept: text/html\r\n");
+    assert_golden(
+        "op-not-acceptable",
+        &master.post(PATH, &headers, health).await,
+    );
+    assert_golden(
+        "op-unknown-type",
+        &master.post(PATH, JSON, r#"{"type":"NO_SUCH_CALL"}"#).await,
+    );
+    assert_golden("teardown-none", &master.post("/teardown", "", "").await);
+    let answer = master.post(PATH, JSON, r#"{"type":"TEARDOWN"}"#).await;
+    assert_eq!(
+        answer.text(),
+        "Failed to validate master::Call: Expecting 'teardown' to be present"
+    );
+    master
+        .api
+        .set_leadership(Leadership::LedBy("other:5050".to_owned()));
+    for path in ["/api/v1", "/state", "/slaves", "/teardown"] {
+        let answer = master.get(path).await;
+        assert_eq!(answer.code(), 307, "{path}");
+        assert_eq!(answer.headers["location"], format!("//other:5050{path}"));
+    }
+    for path in [
+        "/version",
+        "/health",
+        "/flags",
+        "/metrics/snapshot",
+        "/files/debug",
+    ] {
+        assert_eq!(master.get(path).await.code(), 200, "{path}");
+    }
+}
+
+/// The names of all values of a message's `type` field.
+fn calls<M: Wire>() -> Vec<&'static str> {
+    let slot = M::TABLE.slot_named("type").unwrap();
+    match M::TABLE.fields[slot].kind {
+        meseta_proto::reflect::Kind::Enum(table) => names(table),
+        _ => panic!("no enum"),
+    }
+}
+
+/// The names of an enum's values: Mesos's, and ours from 10000 up.
+fn names(table: &meseta_proto::reflect::EnumTable) -> Vec<&'static str> {
+    (0..1_000)
+        .chain(10_000..11_000)
+        .filter_map(|number| table.name(number))
+        .collect()
+}
+
+/// Calls that change something in the core, with the part that they need.
+const CHANGES: &[(&str, &str)] = &[
+    ("TEARDOWN", r#""teardown":{"framework_id":{"value":"f"}}"#),
+    (
+        "MARK_AGENT_GONE",
+        r#""mark_agent_gone":{"agent_id":{"value":"a"}}"#,
+    ),
+    (
+        "KILL_TASK",
+        r#""kill_task":{"framework_id":{"value":"f"},"task_id":{"value":"t"}}"#,
+    ),
+];
+
+/// Every call of the master's table is carried out, answered, or refused by its name. What is refused
+/// changes nothing.
+#[tokio::test]
+async fn every_call_of_a_master_is_known() {
+    let mut master = master().await;
+    let (mut answered, mut refused) = (Vec::new(), Vec::new());
+    for name in calls::<wire::Call>() {
+        if name == "SUBSCRIBE" || CHANGES.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        match whole_call::<wire::Call>(&master, name).await {
+            (200, _) => answered.push(name),
+            (501, text) if name == "UNKNOWN" => assert_eq!(text, "501 Not Implemented."),
+            (501, text) => {
+                assert_eq!(text, format!("Meseta does not do {name} yet"));
+                refused.push(name);
+            }
+            (404, _) if name == "LIST_FILES" || name == "READ_FILE" => answered.push(name),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    assert_eq!(
+        (answered.len(), refused.len()),
+        (20, 18),
+        "{answered:?} {refused:?}"
+    );
+    assert!(master.events.try_recv().is_err());
+    for (name, part) in CHANGES {
+        let mut client = master.connect().await;
+        client
+            .write(post(PATH, JSON, &format!(r#"{{"type":"{name}",{part}}}"#)))
+            .await;
+        let Event::OperatorCalled { request, call, .. } = master.event().await else {
+            panic!("{name}");
+        };
+        let expected = match *name {
+            "TEARDOWN" => OperatorCall::Teardown(FrameworkId::from("f")),
+            "MARK_AGENT_GONE" => OperatorCall::MarkAgentGone(AgentId::from("a")),
+            _ => OperatorCall::KillTask {
+                framework: FrameworkId::from("f"),
+                task: TaskId::from("t"),
+                policy: None,
+            },
+        };
+        assert_eq!(call, expected);
+        master.api.reply(request, Outcome::Done);
+        assert_eq!(client.answer().await.code(), 200);
+    }
+}
+
+#[tokio::test]
+async fn every_call_of_an_agent_is_known() {
+    let agent = agent().await;
+    let (mut answered, mut refused) = (Vec::new(), Vec::new());
+    for name in calls::<agent_wire::Call>() {
+        match whole_call::<agent_wire::Call>(&agent, name).await {
+            (200, _) => answered.push(name),
+            (501, text) if name == "UNKNOWN" => assert_eq!(text, "501 Not Implemented."),
+            (501, text) => {
+                assert_eq!(text, format!("Meseta does not do {name} yet"));
+                refused.push(name);
+            }
+            (404, _) if name == "LIST_FILES" || name == "READ_FILE" => answered.push(name),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    assert_eq!(
+        (answered.len(), refused.len()),
+        (15, 17),
+        "{answered:?} {refused:?}"
+    );
+}
+
+/// Sends a call with an empty part of its own name, filled as its required fields demand.
+async fn whole_call<M: Wire>(
+    served: &support::Served<impl Sized, impl Sized>,
+    name: &str,
+) -> (u16, String) {
+    let field = name.to_lowercase();
+    let mut body = format!(r#"{{"type":"{name}"}}"#);
+    if let Some(slot) = M::TABLE.slot_named(&field)
+        && let meseta_proto::reflect::Kind::Message(table) = M::TABLE.fields[slot].kind
+    {
+        body = format!(r#"{{"type":"{name}","{field}":{}}}"#, sample(table));
+    }
+    let answer = served.post(PATH, JSON, &body).await;
+    (answer.code(), answer.text())
+}
+
+/// A message with its required fields only.
+fn sample(table: &meseta_proto::reflect::Table) -> String {
+    use meseta_proto::reflect::{Kind, Label};
+    let required = table
+        .fields
+        .iter()
+        .filter(|field| field.label == Label::Required);
+    let fields = required.map(|field| {
+        let value = match field.kind {
+            Kind::Message(inner) => sample(inner),
+            Kind::Enum(inner) => format!("\"{}\"", names(inner)[0]),
+            Kind::Bool => "true".to_owned(),
+            Kind::String | Kind::Bytes => "\"x\"".to_owned(),
+            _ => "0".to_owned(),
+        };
+        format!("\"{}\":{value}", field.name())
+    });
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_core_becomes_a_status() {
+    let mut master = master().await;
+    for (kind, code) in [
+        (RefusalKind::Invalid, 400),
+        (RefusalKind::Forbidden, 403),
+        (RefusalKind::NotFound, 404),
+        (RefusalKind::Conflict, 409),
+        (RefusalKind::TooMany, 429),
+        (RefusalKind::NotImplemented, 501),
+        (RefusalKind::Unavailable, 503),
+    ] {
+        let mut client = master.connect().await;
+        client
+            .write(post("/master/teardown", "", "frameworkId=f%2F1"))
+            .await;
+        let Event::OperatorCalled { request, call, .. } = master.event().await else {
+            panic!("not a call");
+        };
+        assert_eq!(call, OperatorCall::Teardown(FrameworkId::from("f/1")));
+        let refusal = Refusal::new(kind, "No framework found with specified ID");
+        master.api.reply(request, Outcome::Refused(refusal));
+        let answer = client.answer().await;
+        assert_eq!(answer.code(), code);
+        if code == 400 {
+            assert_golden("teardown-bad", &answer);
+        }
+    }
+}
+
+fn framework(name: &str, state: FrameworkState) -> Delta {
+    Delta::Framework(Box::new(FrameworkView {
+        info: v1::FrameworkInfo {
+            name: name.to_owned(),
+            id: Some(FrameworkId::from("f").to_wire()),
+            ..Default::default()
+        },
+        pid: None,
+        state,
+        active: true,
+        connected: true,
+        suppressed_roles: Vec::new(),
+        registered_time: 1.0,
+        reregistered_time: 1.0,
+        unregistered_time: None,
+    }))
+}
+
+fn task(id: &str) -> v1::Task {
+    v1::Task {
+        name: id.to_owned(),
+        task_id: TaskId::from(id).to_wire(),
+        framework_id: FrameworkId::from("f").to_wire(),
+        agent_id: AgentId::from("a").to_wire(),
+        ..Default::default()
+    }
+}
+
+fn updated(id: &str, state: v1::TaskState) -> Delta {
+    Delta::TaskUpdated {
+        framework: FrameworkId::from("f"),
+        task: TaskId::from(id),
+        state,
+        status: Some(Box::new(v1::TaskStatus {
+            task_id: TaskId::from(id).to_wire(),
+            state: state as i32,
+            ..Default::default()
+        })),
+    }
+}
+
+async fn subscribe(master: &MasterServed) -> Client {
+    let mut client = master.connect().await;
+    client
+        .write(post(PATH, JSON, r#"{"type":"SUBSCRIBE"}"#))
+        .await;
+    let head = client.head().await;
+    assert_eq!(
+        (head.code(), head.headers["content-type"].as_str()),
+        (200, "application/json")
+    );
+    client
+}
+
+async fn next(client: &mut Client) -> Value {
+    let chunk = client.chunk().await.expect("the stream goes on");
+    let text = String::from_utf8(chunk).unwrap();
+    let (length, record) = text.split_once('\n').unwrap();
+    assert_eq!(length, record.len().to_string());
+    serde_json::from_str(record).unwrap()
+}
+
+#[tokio::test]
+async fn a_subscriber_gets_everything_then_every_change() {
+    let master = master().await;
+    master
+        .api
+        .apply(&framework("before", FrameworkState::Registered));
+    let mut client = subscribe(&master).await;
+    let first = next(&mut client).await;
+    assert_eq!(first["type"], "SUBSCRIBED");
+    assert_eq!(first["subscribed"]["heartbeat_interval_seconds"], 15.0);
+    let known = &first["subscribed"]["get_state"]["get_frameworks"]["frameworks"][0];
+    assert_eq!(known["framework_info"]["name"], "before");
+    assert_eq!(next(&mut client).await["type"], "HEARTBEAT");
+    let agent = meseta_master::view::AgentView {
+        info: v1::AgentInfo {
+            id: Some(AgentId::from("a").to_wire()),
+            ..Default::default()
+        },
+        pid: "slave(1)@127.0.0.1:1".to_owned(),
+        version: "1.11.0".to_owned(),
+        capabilities: Vec::new(),
+        total: Vec::new(),
+        recovered: false,
+        connected: true,
+        active: true,
+        registered_time: 1.0,
+        reregistered_time: None,
+    };
+    master.api.apply(&Delta::Agent(Box::new(agent.clone())));
+    let event = next(&mut client).await;
+    assert_eq!(
+        (
+            &event["type"],
+            &event["agent_added"]["agent"]["agent_info"]["id"]["value"]
+        ),
+        (&"AGENT_ADDED".into(), &"a".into())
+    );
+    // The same agent, otherwise changed: nothing that the stream tells.
+    let gone = meseta_master::view::AgentView {
+        active: false,
+        ..agent
+    };
+    master.api.apply(&Delta::Agent(Box::new(gone)));
+    master
+        .api
+        .apply(&framework("after", FrameworkState::Registered));
+    assert_eq!(
+        next(&mut client).await["framework_updated"]["framework"]["framework_info"]["name"],
+        "after"
+    );
+    master.api.apply(&Delta::TaskAdded {
+        task: Box::new(task("t")),
+        list: TaskList::Active,
+    });
+    assert_eq!(
+        next(&mut client).await["task_added"]["task"]["task_id"]["value"],
+        "t"
+    );
+    master.api.apply(&updated("t", v1::TaskState::TaskRunning));
+    let event = next(&mut client).await;
+    assert_eq!(event["task_updated"]["state"], "TASK_RUNNING");
+    assert_eq!(event["task_updated"]["status"]["task_id"]["value"], "t");
+    master
+        .api
+        .apply(&framework("after", FrameworkState::Completed));
+    assert_eq!(
+        next(&mut client).await["framework_removed"]["framework_info"]["name"],
+        "after"
+    );
+    let to = meseta_master::view::AgentFate::Gone;
+    master.api.apply(&Delta::AgentRemoved {
+        agent: AgentId::from("a"),
+        to,
+    });
+    assert_eq!(
+        next(&mut client).await["agent_removed"]["agent_id"]["value"],
+        "a"
+    );
+    let subscribers = "master/operator_event_stream_subscribers";
+    assert_eq!(
+        master.get("/metrics/snapshot").await.json()[subscribers],
+        1.0
+    );
+    // A new reign: whoever listened begins anew.
+    master.api.apply(&Delta::Elected(Box::new(MasterView {
+        info: v1::MasterInfo::default(),
+        start_time: 1.0,
+        elected_time: 1.0,
+        epoch: 2,
+    })));
+    assert!(client.ends().await);
+}
+
+#[tokio::test]
+async fn no_change_is_missed_or_told_twice() {
+    let master = master().await;
+    master
+        .api
+        .apply(&framework("f", FrameworkState::Registered));
+    let api = master.api.clone();
+    let changing = tokio::task::spawn_blocking(move || {
+        for number in 0..2_000 {
+            let task = Box::new(task(&number.to_string()));
+            api.apply(&Delta::TaskAdded {
+                task,
+                list: TaskList::Active,
+            });
+        }
+    });
+    for _ in 0..5 {
+        let mut client = subscribe(&master).await;
+        let first = next(&mut client).await;
+        let known = &first["subscribed"]["get_state"]["get_tasks"]["tasks"];
+        let mut expected = known.as_array().unwrap().len();
+        while expected < 2_000 {
+            let event = next(&mut client).await;
+            if event["type"] == "TASK_ADDED" {
+                assert_eq!(
+                    event["task_added"]["task"]["task_id"]["value"],
+                    expected.to_string()
+                );
+                expected += 1;
+            }
+        }
+    }
+    soon(changing).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_oldest_of_too_many_subscribers_is_cut() {
+    let master = master().await;
+    let mut first = subscribe(&master).await;
+    let mut others = Vec::new();
+    for _ in 1..limits::OPERATOR_STREAMS {
+        others.push(subscribe(&master).await);
+    }
+    assert_eq!(next(&mut first).await["type"], "SUBSCRIBED");
+    others.push(subscribe(&master).await);
+    assert!(first.ends().await);
+    assert_eq!(next(&mut others[0]).await["type"], "SUBSCRIBED");
+}
+
+#[tokio::test]
+async fn a_large_answer_reaches_a_slow_reader_whole() {
+    let master = master().await;
+    master
+        .api
+        .apply(&framework("f", FrameworkState::Registered));
+    for number in 0..20_000 {
+        let task = Box::new(task(&format!("{number:0100}")));
+        master.api.apply(&Delta::TaskAdded {
+            task,
+            list: TaskList::Completed,
+        });
+    }
+    let mut client = master.connect().await;
+    // Three answers of several megabytes each are asked for before the first is read.
+    client
+        .write("GET /state HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3))
+        .await;
+    for _ in 0..3 {
+        let answer = client.answer().await;
+        assert!(answer.body.len() > 4_000_000, "{}", answer.body.len());
+        let state: Value = serde_json::from_slice(&answer.body).unwrap();
+        let tasks = state["frameworks"][0]["completed_tasks"]
+            .as_array()
+            .unwrap();
+        assert_eq!(tasks.len(), 20_000);
+    }
+}
