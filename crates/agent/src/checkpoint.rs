@@ -74,6 +74,10 @@ pub(crate) fn task_dir(run_dir: &str, task: &TaskId) -> String {
     format!("{run_dir}/tasks/{task}")
 }
 
+pub(crate) fn updates_file(run_dir: &str, task: &TaskId) -> String {
+    format!("{}/task.updates", task_dir(run_dir, task))
+}
+
 /// A message as Mesos checkpoints it: its length in four bytes, then itself.
 pub(crate) fn record(message: &impl Wire) -> Bytes {
     let body = encode(message);
@@ -219,6 +223,9 @@ impl Agent {
         run: &ContainerId,
         tasks: &[TaskId],
     ) {
+        if self.save_framework_first(out, framework, executor, run, tasks) {
+            return;
+        }
         let Some(found) = self.executor_mut(framework, executor) else {
             return;
         };
@@ -237,6 +244,33 @@ impl Agent {
         }
     }
 
+    /// Recovery begins with the framework's infos. If an earlier write that held them failed, they
+    /// are written before anything of the framework goes on.
+    fn save_framework_first(
+        &mut self,
+        out: &mut Outbox<'_>,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+        run: &ContainerId,
+        tasks: &[TaskId],
+    ) -> bool {
+        let (Some(found), Some(agent)) = (self.frameworks.get_mut(framework), &self.id) else {
+            return false;
+        };
+        if !std::mem::take(&mut found.unsaved) {
+            return false;
+        }
+        let writes = framework_writes(agent, found);
+        let then = Then::Tasks {
+            framework: framework.clone(),
+            executor: executor.clone(),
+            run: run.clone(),
+            tasks: tasks.to_vec(),
+        };
+        self.persist(out, writes, then);
+        true
+    }
+
     /// What could not be written is not started: a restart would forget it.
     fn tasks_not_persisted(
         &mut self,
@@ -247,6 +281,9 @@ impl Agent {
         tasks: &[TaskId],
         error: &str,
     ) {
+        if let Some(found) = self.frameworks.get_mut(framework) {
+            found.unsaved = true;
+        }
         let Some(found) = self.executor_mut(framework, executor) else {
             return;
         };

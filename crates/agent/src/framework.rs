@@ -23,6 +23,8 @@ pub(crate) struct Framework {
     pub(crate) info: v1::FrameworkInfo,
     /// Where its v0 driver listens; `None` for a scheduler on the HTTP API.
     pub(crate) pid: Option<Upid>,
+    /// Its infos are not on disk, or on no way there.
+    pub(crate) unsaved: bool,
     /// Told to shut down: no update of it is taken or sent any more.
     pub(crate) terminating: bool,
     pub(crate) executors: BTreeMap<ExecutorId, Executor>,
@@ -46,6 +48,7 @@ impl Framework {
             id: FrameworkId::from(&info.id.clone().unwrap_or_default()),
             info,
             pid,
+            unsaved: true,
             terminating: false,
             executors: BTreeMap::new(),
             tasks: BTreeMap::new(),

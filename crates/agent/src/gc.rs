@@ -31,7 +31,7 @@ pub(crate) struct Gc {
 }
 
 impl Gc {
-    /// Schedules, or keeps the older schedule. Answers what is too much for [`limits::GARBAGE`].
+    /// Schedules, or schedules anew. Answers what is too much for [`limits::GARBAGE`].
     fn schedule(&mut self, garbage: Garbage, now_us: u64) -> Option<Garbage> {
         self.unschedule(&garbage);
         self.since.insert(garbage.clone(), now_us);
@@ -41,10 +41,12 @@ impl Gc {
             .flatten()
     }
 
-    pub(crate) fn unschedule(&mut self, garbage: &Garbage) {
-        if let Some(since) = self.since.remove(garbage) {
-            self.by_age.remove(&(since, garbage.clone()));
-        }
+    /// It is in use again. Answers whether it waited.
+    pub(crate) fn unschedule(&mut self, garbage: &Garbage) -> bool {
+        let Some(since) = self.since.remove(garbage) else {
+            return false;
+        };
+        self.by_age.remove(&(since, garbage.clone()))
     }
 
     fn oldest(&mut self) -> Option<Garbage> {
@@ -146,7 +148,8 @@ mod tests {
         assert_eq!(gc.schedule(run("b"), 20), None);
         assert_eq!(gc.older_than(15, 20), None);
         assert_eq!(gc.older_than(10, 20), Some(run("a")));
-        gc.unschedule(&run("b"));
+        assert!(gc.unschedule(&run("b")));
+        assert!(!gc.unschedule(&run("b")));
         assert_eq!(gc.older_than(0, 1000), None);
     }
 

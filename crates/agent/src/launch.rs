@@ -202,6 +202,13 @@ impl Agent {
             let id = TaskId::from(&info.task_id);
             let task = LiveTask::queued(info.clone(), &framework.id, !executor.checkpoint);
             if executor.checkpoint {
+                let (run, task_id) = (executor.container_id.clone(), id.clone());
+                let old = Garbage::Task(framework.id.clone(), executor_id.clone(), run, task_id);
+                if self.gc.unschedule(&old) {
+                    // An earlier task of this id in this run: its updates are not this one's.
+                    let path = checkpoint::updates_file(&run_dir, &id);
+                    writes.push(Write::Delete { path });
+                }
                 writes.push(checkpoint::task_write(&run_dir, &task.task));
             }
             executor.usage.add_task(&task.task);
@@ -257,7 +264,7 @@ impl Agent {
         };
         let mut writes = Vec::new();
         if executor.checkpoint {
-            if framework.executors.is_empty() {
+            if std::mem::take(&mut framework.unsaved) {
                 writes = checkpoint::framework_writes(&agent, framework);
             }
             writes.extend(checkpoint::executor_writes(&agent, &executor));

@@ -140,6 +140,7 @@ impl Agent {
         };
         let mut framework = Framework::new(info, recovered.pid);
         framework.id = id.clone();
+        framework.unsaved = false;
         out.changed(Delta::Framework(Box::new(framework.info.clone())));
         self.frameworks.insert(id.clone(), framework);
         for executor in recovered.executors {
@@ -224,16 +225,22 @@ impl Agent {
         executor.show(out);
         let mut live = Vec::new();
         for task in tasks {
-            let path = format!("{}/task.updates", checkpoint::task_dir(&run_dir, &task.id));
+            let path = checkpoint::updates_file(&run_dir, &task.id);
             if let Some(whole) = task.cut_to.clone() {
                 plan.writes.push(checkpoint::put(path.clone(), whole));
             }
-            let id = task.id.clone();
+            let task_id = task.id.clone();
             let pending = take_up_task(out, &mut executor, task);
-            if executor.tasks.contains_key(&id) && !completed {
-                self.updates
-                    .restore((framework.clone(), id.clone()), path, pending);
-                live.push(id);
+            if completed {
+                continue;
+            }
+            if executor.tasks.contains_key(&task_id) {
+                let key = (framework.clone(), task_id.clone());
+                self.updates.restore(key, path, pending);
+                live.push(task_id);
+            } else {
+                let garbage = Garbage::Task(framework.clone(), id.clone(), run.clone(), task_id);
+                self.collect(out, garbage);
             }
         }
         executor.usage = Usage::of_executor(&executor.info);

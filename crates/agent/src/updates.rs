@@ -12,6 +12,7 @@ use meseta_model::task as model;
 use meseta_model::task_state::{is_terminal, may_come_from_executor};
 use meseta_proto::mesos::internal::StatusUpdate;
 use meseta_proto::mesos::v1;
+use v1::TaskState;
 use v1::task_status::Source;
 
 use crate::agent::Agent;
@@ -263,7 +264,9 @@ impl Agent {
             return;
         };
         let task = executor.tasks.get(&TaskId::from(&status.task_id));
-        if task.is_none_or(|task| task.phase == task::Phase::Queued) {
+        let is_lost = matches!(status.state(), TaskState::TaskDropped | TaskState::TaskLost);
+        let never_arrived = is_lost && status.source() == Source::Agent;
+        if never_arrived || task.is_none_or(|task| task.phase == task::Phase::Queued) {
             return;
         }
         let known = status.container_status.get_or_insert_with(Default::default);
@@ -324,7 +327,7 @@ impl Agent {
         let run_dir = self.run_dir_of(executor);
         executor
             .checkpoint
-            .then(|| format!("{}/task.updates", checkpoint::task_dir(&run_dir, task)))
+            .then(|| checkpoint::updates_file(&run_dir, task))
     }
 
     fn enter_stream(

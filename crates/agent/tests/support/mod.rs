@@ -7,6 +7,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod print;
+pub mod random;
 pub mod script;
 pub mod watch;
 pub mod world;

@@ -9,12 +9,20 @@ use meseta_model::edge::RequestId;
 use meseta_model::step::Effect as Wish;
 use meseta_model::task_state::is_terminal;
 use meseta_proto::actor::Message;
-use meseta_proto::mesos::internal::StatusUpdate;
+use meseta_proto::mesos::internal::{StatusUpdate, StatusUpdateRecord};
 use meseta_proto::mesos::v1;
 
 use super::world::World;
 
 pub type TaskKey = (String, String);
+
+/// What became of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Given,
+    /// Its end is acknowledged.
+    Settled,
+}
 
 /// Watches effects as they come.
 #[derive(Default)]
@@ -26,18 +34,22 @@ pub struct Watch {
     /// Tasks whose present update the test acknowledged.
     pub acknowledged: BTreeSet<TaskKey>,
     /// All UUIDs that went to the master.
-    pub sent: BTreeSet<Bytes>,
+    pub sent: BTreeSet<(TaskKey, Bytes)>,
     /// UUIDs that an executor was told are safe, with their tasks.
-    pub promised: BTreeMap<Bytes, TaskKey>,
+    pub promised: BTreeSet<(TaskKey, Bytes)>,
     /// Terminal states seen in the views, by run and task.
     over: BTreeMap<(String, String), v1::TaskState>,
     /// UUIDs of updates that a task shows: taken over, and owed to the master.
-    pub accepted: BTreeSet<Bytes>,
+    pub accepted: BTreeSet<(TaskKey, Bytes)>,
+    /// Containers asked for since the test looked last.
+    pub runs: Vec<String>,
     launched: BTreeSet<String>,
     released: BTreeSet<String>,
     pub exited: Option<String>,
-    /// Given to an executor, or in a container that runs.
+    /// Given to an executor.
     pub given: BTreeSet<TaskKey>,
+    /// When tasks were given and settled, by the number of writes done until then.
+    pub history: Vec<(usize, TaskKey, Fate)>,
 }
 
 impl Watch {
@@ -49,7 +61,7 @@ impl Watch {
         self.acknowledged.clear();
         self.over.clear();
         self.promised
-            .retain(|_, (framework, _)| checkpoints.contains(framework));
+            .retain(|((framework, _), _)| checkpoints.contains(framework));
         self.given
             .retain(|(framework, _)| checkpoints.contains(framework));
     }
@@ -78,6 +90,7 @@ impl Watch {
                         "no task.info"
                     );
                 }
+                self.runs.push(run.clone());
                 assert!(self.launched.insert(run), "launched twice");
             }
             Effect::ReleaseContainer(run) => {
@@ -97,13 +110,18 @@ impl Watch {
                 list,
             }) => {
                 let last = task.statuses.last().and_then(|status| status.uuid.clone());
-                self.accepted.extend(last);
+                let id = task.task_id.value.clone();
+                let owner = (framework_of(&id), id);
+                self.accepted.extend(last.map(|uuid| (owner.clone(), uuid)));
                 if *list == TaskList::Queued {
                     // What was said of the id before is settled.
-                    let id = task.task_id.value.clone();
-                    self.in_flight.remove(&(framework_of(&id), id));
+                    self.in_flight.remove(&owner);
+                    self.given.remove(&owner);
                 }
                 let key = (container_id.to_string(), task.task_id.value.clone());
+                if *list == TaskList::Queued {
+                    self.over.remove(&key);
+                }
                 if let Some(state) = self.over.get(&key) {
                     assert_eq!(*state, task.state(), "{key:?} changed after its end");
                 }
@@ -124,14 +142,14 @@ impl Watch {
         if let Some(acknowledged) = &event.acknowledged {
             let task = acknowledged.task_id.value.clone();
             let framework = framework_of(&task);
-            if checkpoints.contains(&framework) && has_task(world, &framework, &task) {
-                assert!(
-                    holds(world, &task, &acknowledged.uuid),
-                    "{task} was acknowledged before it was safe"
-                );
+            let safe = holds(world, &task, &acknowledged.uuid);
+            let checkpointed = checkpoints.contains(&framework);
+            let promise = ((framework, task), acknowledged.uuid.clone());
+            // What came after the end of its task is of no use to anyone.
+            if self.accepted.contains(&promise) {
+                assert!(safe || !checkpointed, "{promise:?} was not safe yet");
+                self.promised.insert(promise);
             }
-            let key = (framework, task);
-            self.promised.insert(acknowledged.uuid.clone(), key);
         }
         let launched = event.launch.iter().map(|launch| &launch.task);
         let groups = event.launch_group.iter();
@@ -142,7 +160,10 @@ impl Watch {
             if checkpoints.contains(&framework) {
                 assert!(has_task(world, &framework, &id), "{id} is not on disk");
             }
-            assert!(self.given.insert((framework, id)), "given twice");
+            let key = (framework, id);
+            self.history
+                .push((world.written.len(), key.clone(), Fate::Given));
+            assert!(self.given.insert(key), "given twice");
         }
     }
 
@@ -155,22 +176,36 @@ impl Watch {
         let framework = update.framework_id.value.clone();
         let task = update.status.task_id.value.clone();
         let uuid = update.uuid.clone().unwrap();
-        if checkpoints.contains(&framework) && owns_log(world, &framework, &task) {
+        let checkpointed = checkpoints.contains(&framework);
+        let key = (framework, task);
+        // What is said of tasks that are not here is not written down.
+        if checkpointed && self.accepted.contains(&(key.clone(), uuid.clone())) {
             assert!(
-                holds(world, &task, &uuid),
-                "{task} went out before it was safe"
+                holds(world, &key.1, &uuid),
+                "{key:?} went out before it was safe"
             );
         }
-        let key = (framework, task);
         if let Some(previous) = self.in_flight.get(&key) {
             let same = previous.uuid == update.uuid;
             assert!(
                 same || self.acknowledged.contains(&key),
                 "{key:?}: the next update went out before the first was acknowledged"
             );
+            let old = previous.uuid.clone().unwrap();
+            let goes_on = !is_terminal(previous.status.state());
+            if !same
+                && goes_on
+                && checkpointed
+                && self.accepted.contains(&(key.clone(), old.clone()))
+            {
+                assert!(
+                    holds_ack(world, &key.1, &old),
+                    "{key:?}: its acknowledgement is not safe"
+                );
+            }
         }
         self.acknowledged.remove(&key);
-        self.sent.insert(uuid);
+        self.sent.insert((key.clone(), uuid));
         self.in_flight.insert(key, update.clone());
     }
 }
@@ -194,21 +229,43 @@ pub fn has_task(world: &World, framework: &str, task: &str) -> bool {
     paths.any(|path| path.ends_with(&ending) && path.contains(&part))
 }
 
-/// Updates of tasks that never were here are not written down.
-fn owns_log(world: &World, framework: &str, task: &str) -> bool {
-    let ending = format!("/tasks/{task}/task.updates");
-    let part = format!("/frameworks/{framework}/");
-    let mut paths = world.meta.keys();
-    paths.any(|path| path.ends_with(&ending) && path.contains(&part))
-}
-
 /// Whether the update is in the task's file.
 fn holds(world: &World, task: &str, uuid: &Bytes) -> bool {
+    let is_it = |record: &StatusUpdateRecord| {
+        let update = record.update.as_ref();
+        update.is_some_and(|update| update.uuid.as_ref() == Some(uuid))
+    };
+    task_records(world, task).iter().any(is_it)
+}
+
+/// Whether the update's acknowledgement is in the task's file.
+fn holds_ack(world: &World, task: &str, uuid: &Bytes) -> bool {
+    let is_it = |record: &StatusUpdateRecord| record.uuid.as_ref() == Some(uuid);
+    task_records(world, task).iter().any(is_it)
+}
+
+fn task_records(world: &World, task: &str) -> Vec<StatusUpdateRecord> {
     let ending = format!("/tasks/{task}/task.updates");
-    world.meta.iter().any(|(path, entry)| match entry {
-        MetaEntry::File { bytes, .. } if path.ends_with(&ending) => bytes
-            .windows(uuid.len())
-            .any(|window| window == uuid.as_ref()),
-        _ => false,
-    })
+    let files = world
+        .meta
+        .iter()
+        .filter(|(path, _)| path.ends_with(&ending));
+    files.flat_map(|(_, entry)| records(entry)).collect()
+}
+
+/// The records of a `task.updates` file, all of which must be whole.
+pub fn records(entry: &MetaEntry) -> Vec<StatusUpdateRecord> {
+    let MetaEntry::File { bytes, path } = entry else {
+        panic!("no file: {entry:?}");
+    };
+    let mut rest = &bytes[..];
+    let mut all = Vec::new();
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
+        let record = rest.get(4..4 + length);
+        let record = record.unwrap_or_else(|| panic!("{path} ends within a record"));
+        all.push(meseta_proto::decode(record).unwrap());
+        rest = &rest[4 + length..];
+    }
+    all
 }
