@@ -239,6 +239,8 @@ impl Reign {
                 continue;
             }
             let state = match owner.tasks.get(task) {
+                // Its framework knows the end, and acknowledges it yet.
+                Some(known) if is_terminal(known.shown_state()) => continue,
                 Some(known) if known.agent == *id => known.shown_state(),
                 // The same id runs elsewhere by now; the old one is not asked about.
                 Some(_) => continue,

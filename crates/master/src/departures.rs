@@ -13,7 +13,7 @@ use crate::limits::{RECOVERED_PAUSE_US, RECOVERED_SLICE};
 use crate::master::Reign;
 use crate::notice::Notice;
 use crate::proposals::Pending;
-use crate::registry::Op;
+use crate::registry::{Digest, Op};
 use crate::turn::Turn;
 use crate::updates::Verdict;
 use crate::view::{AgentFate, Counter, Delta};
@@ -21,7 +21,7 @@ use crate::view::{AgentFate, Counter, Delta};
 impl Reign {
     /// Has it written that an agent is unreachable.
     pub(crate) fn give_up(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
-        self.leave(id, Leaving::Unreachable);
+        self.leave(turn, id, Leaving::Unreachable);
         turn.count(Counter::AgentUnreachable("scheduled"));
         let op = Op::AgentUnreachable {
             agent: id.clone(),
@@ -30,36 +30,46 @@ impl Reign {
         self.propose(turn, &op, Pending::Unreachable(id.clone()));
     }
 
-    /// An op about the end of this agent is on its way: until it has had its effect the agent may not
-    /// come back.
-    fn leave(&mut self, id: &AgentId, leaving: Leaving) {
-        match self.agents.get_mut(id) {
-            Some(agent) => agent.leaving = Some(leaving),
-            None => {
-                self.agents.returning.insert(id.clone());
-            }
-        }
-    }
-
     /// Has it written that an agent is no more.
     pub(crate) fn remove_agent(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
-        let Some(agent) = self.agents.get_mut(id) else {
-            return;
-        };
-        if agent.leaving.replace(Leaving::Removed) != Some(Leaving::Removed) {
+        let leaving = self.agents.get_mut(id).map(|agent| {
+            agent.over = true;
+            agent.leaving
+        });
+        if leaving.is_some_and(|leaving| leaving != Some(Leaving::Removed)) {
+            self.leave(turn, id, Leaving::Removed);
             let op = Op::AgentRemoved { agent: id.clone() };
             self.propose(turn, &op, Pending::Remove(id.clone()));
         }
     }
 
+    /// An op about the end of this agent is on its way: until it has had its effect the agent may not
+    /// come back, and nothing new goes there.
+    fn leave(&mut self, turn: &mut Turn<'_>, id: &AgentId, leaving: Leaving) {
+        let Some(agent) = self.agents.get_mut(id) else {
+            self.agents.returning.insert(id.clone());
+            return;
+        };
+        agent.leaving = Some(leaving);
+        agent.active = false;
+        self.allocator.deactivate_agent(id);
+        self.rescind_agent_offers(turn, id);
+        self.agent_changed(turn, id);
+    }
+
     /// The op about an agent's end was not taken.
-    pub(crate) fn still_here(&mut self, id: &AgentId) {
-        match self.agents.get_mut(id) {
-            Some(agent) => agent.leaving = None,
-            None => {
-                self.agents.returning.remove(id);
-            }
+    pub(crate) fn still_here(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
+        let Some(agent) = self.agents.get_mut(id) else {
+            self.agents.returning.remove(id);
+            return;
+        };
+        agent.leaving = None;
+        agent.active = agent.connected && !agent.over;
+        if agent.active {
+            self.allocator.activate_agent(turn.now.mono_us, id);
+            self.nudge(turn);
         }
+        self.agent_changed(turn, id);
     }
 
     /// It is written that the agent is unreachable.
@@ -77,7 +87,14 @@ impl Reign {
             message: "did not answer in time".to_owned(),
             since_ns: Some(since_ns),
         };
+        let registered = self.agents.get(id).is_some();
         self.forget_agent(turn, id, &verdict, AgentFate::Unreachable);
+        if !registered {
+            // It has not been back since the election: what it must answer for is in the registry only.
+            let digest = self.registry.digest(id).cloned().unwrap_or_default();
+            self.remember_unreachable(turn, id, since_ns, &digest);
+            self.tell_ends(turn, id, &verdict, &digest);
+        }
     }
 
     /// It is written that the agent was removed.
@@ -117,7 +134,7 @@ impl Reign {
             let text = "Agent not found";
             return turn.refuse(request, Refusal::new(RefusalKind::NotFound, text));
         }
-        self.leave(id, Leaving::Gone);
+        self.leave(turn, id, Leaving::Gone);
         let op = Op::AgentGone {
             agent: id.clone(),
             since_ns: turn.now.wall_ns,
@@ -130,6 +147,7 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         id: &AgentId,
+        digest: &Digest,
         requests: Vec<RequestId>,
     ) {
         turn.count(Counter::AgentRemovals("reason_gone"));
@@ -144,8 +162,12 @@ impl Reign {
             let message = Some("Agent has been marked gone".to_owned());
             turn.send(&agent.pid, internal::ShutdownMessage { message });
         }
+        let waited_for = self.agents.recovered.contains(id);
         self.unreachable_tasks_gone(turn, id, &verdict);
         self.forget_agent(turn, id, &verdict, AgentFate::Gone);
+        if waited_for {
+            self.tell_ends(turn, id, &verdict, digest);
+        }
         for request in requests {
             turn.reply(request, Outcome::Done);
         }
@@ -193,7 +215,8 @@ impl Reign {
         turn.cancel(Timer::AgentReregister(id.clone()));
         let agent = id.clone();
         turn.changed(Delta::AgentRemoved { agent, to });
-        for framework in self.frameworks.registered.values() {
+        for framework in self.frameworks.registered.values_mut() {
+            framework.hosts.remove(id);
             let notice = Notice::AgentLost(id.clone());
             turn.tell(framework.connection.as_ref(), notice);
         }

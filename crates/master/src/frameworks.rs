@@ -91,7 +91,8 @@ pub(crate) struct Framework {
     /// Ids of what is over, oldest first, at most `max_completed_tasks_per_framework`.
     pub(crate) completed: VecDeque<TaskId>,
     pub(crate) offers: BTreeSet<OfferId>,
-    /// The agents where it has tasks or executors, with how many.
+    /// The agents where it has, or ever had, tasks or executors, with how many there are now. Where
+    /// there are none an executor of ours may still be on its way out.
     pub(crate) hosts: BTreeMap<AgentId, usize>,
 }
 
@@ -114,10 +115,13 @@ impl Framework {
 
     /// One task or executor less on this agent.
     pub(crate) fn leave(&mut self, agent: &AgentId) {
-        let count = self.hosts.remove(agent).unwrap_or(0);
-        assert!(count > 0, "what leaves an agent has settled there before");
-        if count > 1 {
-            self.hosts.insert(agent.clone(), count - 1);
+        let count = self.hosts.get_mut(agent).filter(|count| **count > 0);
+        assert!(
+            count.is_some(),
+            "what leaves an agent has settled there before"
+        );
+        if let Some(count) = count {
+            *count -= 1;
         }
     }
 

@@ -36,7 +36,10 @@ impl Reign {
         if agent.ping_unanswered {
             agent.missed_pings = agent.missed_pings.saturating_add(1);
         }
-        if agent.missed_pings >= limit && agent.leaving.is_none() {
+        let (over, leaving) = (agent.over, agent.leaving.is_some());
+        if over && !leaving {
+            self.remove_agent(turn, id);
+        } else if agent.missed_pings >= limit && !leaving {
             self.give_up(turn, id);
         }
         self.ping(turn, id);

@@ -11,7 +11,7 @@ use crate::frameworks::Connection;
 use crate::limits::{PROPOSALS_LIMIT, REFUSALS_LIMIT, SNAPSHOT_EVERY};
 use crate::master::Reign;
 use crate::registration::{Admission, Return};
-use crate::registry::{Inapplicable, Op};
+use crate::registry::{Digest, Inapplicable, Op};
 use crate::turn::Turn;
 
 /// What waits for an op. The op itself comes back with the commit.
@@ -78,11 +78,12 @@ impl Reign {
                 return turn.push(Effect::Exit { reason });
             }
         };
+        let digest = self.digest_of_gone(seq);
         let applied = self.registry.apply(&op);
         self.proposals.refused_in_a_row = 0;
         if let Some(pending) = self.proposals.pending.remove(&seq) {
             match applied {
-                Ok(()) => self.act(turn, pending, op),
+                Ok(()) => self.act(turn, pending, op, &digest),
                 Err(inapplicable) => self.overtaken(turn, pending, &inapplicable),
             }
         }
@@ -94,13 +95,22 @@ impl Reign {
         }
     }
 
-    fn act(&mut self, turn: &mut Turn<'_>, pending: Pending, op: Op) {
+    /// What an agent that is declared gone must answer for; its record goes with it.
+    fn digest_of_gone(&self, seq: Seq) -> Digest {
+        match self.proposals.pending.get(&seq) {
+            Some(Pending::Gone(agent, _)) => self.registry.digest(agent).cloned(),
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
+    fn act(&mut self, turn: &mut Turn<'_>, pending: Pending, op: Op, digest: &Digest) {
         match pending {
             Pending::Admit(admission) => self.agent_admitted(turn, *admission),
             Pending::Return(back) => self.agent_returned(turn, *back),
             Pending::Meet => self.framework_met(turn, op),
             Pending::Unreachable(agent) => self.agent_unreachable(turn, &agent, op),
-            Pending::Gone(agent, requests) => self.agent_gone(turn, &agent, requests),
+            Pending::Gone(agent, requests) => self.agent_gone(turn, &agent, digest, requests),
             Pending::Remove(agent) => self.agent_removed(turn, &agent),
             Pending::Subscribe(framework, connection) => {
                 self.subscribed(turn, &framework, &connection);
@@ -150,9 +160,9 @@ impl Reign {
             Pending::Return(back) => {
                 self.agents.returning.remove(&back.id);
             }
-            Pending::Unreachable(agent) | Pending::Remove(agent) => self.still_here(&agent),
+            Pending::Unreachable(agent) | Pending::Remove(agent) => self.still_here(turn, &agent),
             Pending::Gone(agent, requests) => {
-                self.still_here(&agent);
+                self.still_here(turn, &agent);
                 refuse(turn, requests);
             }
             Pending::Subscribe(framework, connection) => {

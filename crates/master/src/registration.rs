@@ -77,7 +77,7 @@ impl Reign {
             .get(&pid)
             .and_then(|id| self.agents.get(id))
         {
-            if agent.connected {
+            if agent.connected && !agent.over {
                 // A retry: our answer was lost.
                 let (id, pid) = (agent.id.clone(), agent.pid.clone());
                 return self.greet(turn, &id, &pid);
@@ -261,7 +261,7 @@ impl Reign {
         agent.total = back.description.total;
         agent.reregistered_time = Some(now);
         agent.connected = true;
-        agent.active = true;
+        agent.active = agent.leaving.is_none() && !agent.over;
         agent.missed_pings = 0;
         agent.ping_unanswered = false;
         if old_pid != back.pid {
@@ -287,11 +287,14 @@ impl Reign {
             return;
         };
         let now = turn.now.mono_us;
+        let active = agent.active;
         let AgentProfile { total, site, .. } = profile(agent);
         let told = self.allocator.update_agent_total(now, id, total);
         let told = told.and_then(|()| self.allocator.update_agent_site(now, id, site));
         assert!(told.is_ok(), "the allocator knows every registered agent");
-        self.allocator.activate_agent(now, id);
+        if active {
+            self.allocator.activate_agent(now, id);
+        }
     }
 
     /// Enters an agent into the books and starts to ping it.
@@ -319,6 +322,7 @@ impl Reign {
             connected: true,
             active: true,
             leaving: None,
+            over: false,
             registered_time: turn.now.wall_seconds(),
             reregistered_time,
             observer,

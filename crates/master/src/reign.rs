@@ -85,6 +85,10 @@ impl Reign {
         for info in records {
             self.recover_framework(turn, info);
         }
+        let unreachable = self.registry.unreachable().clone();
+        for (agent, record) in unreachable {
+            self.remember_unreachable(turn, &agent, record.since_ns, &record.digest);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use v1::TaskState;
 use crate::agents::Executor;
 use crate::frameworks::{Framework, Task, UnreachableTask};
 use crate::master::Reign;
-use crate::registry::TaskRef;
+use crate::registry::{Digest, TaskRef};
 use crate::turn::Turn;
 use crate::updates::Verdict;
 use crate::view::{Delta, TaskList};
@@ -82,12 +82,16 @@ impl Reign {
             from: TaskList::Active,
             to,
         });
-        let since_ns = turn.now.wall_ns;
         let config = &self.config;
         match to {
             TaskList::Unreachable => {
                 let most = config.max_unreachable_tasks_per_framework;
-                keep_unreachable(turn, owner, id, &task, since_ns, most);
+                let entry = UnreachableTask {
+                    agent: task.agent.clone(),
+                    executor: task.executor.clone(),
+                    since_ns: turn.now.wall_ns,
+                };
+                keep_unreachable(turn, owner, id, entry, most);
             }
             _ => {
                 let most = config.max_completed_tasks_per_framework;
@@ -319,6 +323,69 @@ impl Reign {
         }
     }
 
+    /// Tasks that only the registry knows, on an agent that is not registered: frameworks hear what
+    /// became of them.
+    pub(crate) fn tell_ends(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent: &AgentId,
+        verdict: &Verdict,
+        digest: &Digest,
+    ) {
+        for (framework, task) in digest {
+            let Some(owner) = self.frameworks.get(framework) else {
+                continue;
+            };
+            let state = verdict.state(owner.is_partition_aware());
+            let text = format!("Agent {agent} {}", verdict.message);
+            let mut update = self.own_update(turn, owner, task, agent, state, verdict.reason, text);
+            update.status.unreachable_time = verdict.since_ns.map(crate::updates::time_info);
+            self.forward(turn, framework, update, None);
+        }
+    }
+
+    /// Tasks that only the registry knows, on an agent that is unreachable: all that can be shown of
+    /// them is that they are.
+    pub(crate) fn remember_unreachable(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent: &AgentId,
+        since_ns: u64,
+        digest: &Digest,
+    ) {
+        let most = self.config.max_unreachable_tasks_per_framework;
+        for (framework, id) in digest {
+            let Some(owner) = self.frameworks.get_mut(framework) else {
+                continue;
+            };
+            if owner.tasks.contains_key(id) || owner.unreachable.contains_key(id) {
+                continue;
+            }
+            let state = if owner.is_partition_aware() {
+                TaskState::TaskUnreachable
+            } else {
+                TaskState::TaskLost
+            };
+            turn.changed(Delta::TaskAdded {
+                task: Box::new(v1::Task {
+                    name: id.to_string(),
+                    task_id: id.to_wire(),
+                    framework_id: framework.to_wire(),
+                    agent_id: agent.to_wire(),
+                    state: state as i32,
+                    ..Default::default()
+                }),
+                list: TaskList::Unreachable,
+            });
+            let entry = UnreachableTask {
+                agent: agent.clone(),
+                executor: None,
+                since_ns,
+            };
+            keep_unreachable(turn, owner, id, entry, most);
+        }
+    }
+
     /// The tasks of this framework that were on this agent when it became unreachable.
     pub(crate) fn unreachable_on(&self, agent: &AgentId) -> BTreeSet<(FrameworkId, TaskId)> {
         self.frameworks
@@ -339,15 +406,9 @@ fn keep_unreachable(
     turn: &mut Turn<'_>,
     owner: &mut Framework,
     id: &TaskId,
-    task: &Task,
-    since_ns: u64,
+    entry: UnreachableTask,
     most: usize,
 ) {
-    let entry = UnreachableTask {
-        agent: task.agent.clone(),
-        executor: task.executor.clone(),
-        since_ns,
-    };
     owner.unreachable.insert(id.clone(), entry);
     while owner.unreachable.len() > most {
         if let Some((task, _)) = owner.unreachable.shift_remove_index(0) {

@@ -1,6 +1,7 @@
 //! A master with a world around it: a clock, timers, a log that takes what is proposed.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod cluster;
 pub mod show;
 pub mod words;
 
