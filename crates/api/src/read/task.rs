@@ -71,9 +71,11 @@ impl Task {
         self.fragments.forget();
     }
 
-    /// Packs it: it is over.
+    /// Packs it: it is over. How the legacy documents show it is written down at the same time, so
+    /// that whoever asks for `/state` first, after thousands of tasks, does not wait for that.
     pub(crate) fn pack(&mut self) {
         if let Body::Whole(task) = &self.body {
+            self.fragments.legacy(|| legacy::fragment(|o| legacy::task(o, task)));
             self.body = Body::Packed(meseta_proto::encode(&**task).into());
         }
     }
