@@ -25,6 +25,9 @@ const ROLES: [&str; 7] = ["*", "a", "a/b", "a/b/c", "a/d", "e", "e/f"];
 /// Both allocators, and the draws of what happens to them.
 struct Pair {
     draws: Rng,
+    /// The roles and how many frameworks there are to draw from: few, so that they meet often.
+    roles: Vec<&'static str>,
+    frameworks: u64,
     ours: Allocator,
     theirs: Reference,
     now_us: u64,
@@ -32,7 +35,6 @@ struct Pair {
     their_rng: Rng,
     next_agent: u32,
     agents: Vec<AgentId>,
-    frameworks: BTreeSet<FrameworkId>,
     log: Vec<String>,
 }
 
@@ -47,6 +49,9 @@ impl Pair {
             config.fair_sharing_excluded.insert(ResourceName::Gpus);
         }
         config.filter_gpus = draws.below(2) == 0;
+        let mut roles = ROLES.to_vec();
+        draws.shuffle(&mut roles);
+        roles.truncate(1 + draws.below(4) as usize);
         config.region = (draws.below(4) == 0).then(|| "r0".to_owned());
         Self {
             ours: Allocator::new(config.clone()),
@@ -54,10 +59,11 @@ impl Pair {
             now_us: 1_000_000,
             our_rng: Rng::new(seed),
             their_rng: Rng::new(seed),
+            roles,
+            frameworks: 1 + draws.below(4),
             draws,
             next_agent: 0,
             agents: Vec::new(),
-            frameworks: BTreeSet::new(),
             log: Vec::new(),
         }
     }
@@ -67,7 +73,8 @@ impl Pair {
     }
 
     fn role(&mut self) -> Role {
-        Role::from(ROLES[self.draws.below(ROLES.len() as u64) as usize])
+        let at = self.draws.below(self.roles.len() as u64) as usize;
+        Role::from(self.roles[at])
     }
 
     fn some_roles(&mut self) -> BTreeSet<Role> {
@@ -80,7 +87,7 @@ impl Pair {
     }
 
     fn some_framework(&mut self) -> FrameworkId {
-        FrameworkId::from(format!("F{}", self.draws.below(5)))
+        FrameworkId::from(format!("F{}", self.draws.below(self.frameworks)))
     }
 
     fn some_total(&mut self) -> Resources {
@@ -247,7 +254,6 @@ impl Pair {
         self.log.push(format!("framework {id} {profile:?}"));
         self.ours.add_framework(self.now_us, &id, profile.clone());
         self.theirs.add_framework(self.now_us, &id, profile);
-        self.frameworks.insert(id);
     }
 
     fn change_framework(&mut self) {
@@ -297,13 +303,18 @@ impl Pair {
             self.theirs.set_weight(now, &role, weight);
             return;
         }
-        let role = Role::from(["a", "e", "*"][self.draws.below(3) as usize]);
+        let role = Role::from(self.role().top());
         let quota = (!self.chance(3)).then(|| {
             let most = self.draws.below(6) as i64;
             let mut quota = Quota::default();
             if self.chance(2) {
                 let least = self.draws.below(most as u64 + 1);
-                quota.guarantees = quantities(&format!("cpus:{least};mem:{}", least * 32));
+                let text = match self.draws.below(3) {
+                    0 => format!("cpus:{least}"),
+                    1 => format!("mem:{}", least * 32),
+                    _ => format!("cpus:{least};mem:{}", least * 32),
+                };
+                quota.guarantees = quantities(&text);
             }
             if self.chance(2) {
                 quota.limits = BTreeMap::from([(ResourceName::Cpus, Scalar::from_whole(most))]);
@@ -434,6 +445,10 @@ fn agrees_with_the_reference() {
     let first: u64 = number("MESETA_SEED").unwrap_or(0);
     for seed in first..first + cases {
         let mut pair = Pair::new(seed);
+        if pair.chance(3) {
+            // A cluster where everybody was promised something.
+            (0..4).for_each(|_| pair.set_quota());
+        }
         let steps = 10 + pair.draws.below(30);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for _ in 0..steps {
