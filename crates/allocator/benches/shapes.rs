@@ -435,6 +435,34 @@ fn suppressed(agents: usize, frameworks: usize) {
     shape.row("offering", 1, &rounds_ms, grants.len());
 }
 
+/// What agents and frameworks weigh; times are of adding one by one.
+fn memory(agents: usize, frameworks: usize) {
+    let mut shape = Shape::new("memory", agents, frameworks);
+    let mut cluster = Cluster::new(Config::default());
+    let begin = Instant::now();
+    for at in 0..agents {
+        let profile = AgentProfile {
+            total: plain(24, 4096, 4096),
+            ..AgentProfile::default()
+        };
+        let id = AgentId::from(format!("6f7dd29c-S{at}"));
+        cluster.allocator.add_agent(0, &id, profile, &[]);
+    }
+    shape.row("agents", 1, &[ms(begin)], 0);
+    shape.before_bytes = resident_bytes();
+    let begin = Instant::now();
+    for at in 0..frameworks {
+        let profile = FrameworkProfile {
+            roles: BTreeSet::from([Role::default()]),
+            active: true,
+            ..FrameworkProfile::default()
+        };
+        let id = FrameworkId::from(format!("6f7dd29c-{at:06}"));
+        cluster.allocator.add_framework(0, &id, profile);
+    }
+    shape.row("frameworks", 1, &[ms(begin)], 0);
+}
+
 /// Everybody revives at once.
 fn backlog(agents: usize, frameworks: usize) {
     let shape = Shape::new("backlog", agents, frameworks);
@@ -463,6 +491,7 @@ fn run(shape: &str, agents: usize, frameworks: usize) {
         "offering" => offering(agents, frameworks),
         "single" => single(agents, frameworks),
         "suppressed" => suppressed(agents, frameworks),
+        "memory" => memory(agents, frameworks),
         "backlog" => backlog(agents, frameworks),
         "quota" => quota(agents, SorterKind::Drf, "quota"),
         "quota_random" => quota(agents, SorterKind::Random, "quota_random"),
@@ -478,6 +507,7 @@ fn main() {
     };
     let number = |name: &str| value(name).and_then(|text| text.parse::<usize>().ok());
     let list = [
+        ("memory", 50_000, 6_000),
         ("add", 1_000, 50),
         ("add", 10_000, 200),
         ("add", 10_000, 1_000),
