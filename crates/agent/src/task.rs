@@ -4,7 +4,7 @@ use meseta_model::ids::{FrameworkId, TaskId};
 use meseta_model::task;
 use meseta_model::task_state::is_terminal;
 use meseta_proto::mesos::v1;
-use v1::task_status::Reason;
+use v1::task_status::{Reason, Source};
 
 use crate::limits;
 
@@ -79,7 +79,9 @@ impl LiveTask {
         let terminal = is_terminal(status.state());
         match self.phase {
             Phase::Terminated => return Err(NoChange::AlreadyTerminated),
-            Phase::Queued if !terminal => return Err(NoChange::StillQueued),
+            Phase::Queued if !terminal || status.source() == Source::Executor => {
+                return Err(NoChange::StillQueued);
+            }
             Phase::Queued | Phase::Launched => {}
         }
         task::push_status(&mut self.task, status);

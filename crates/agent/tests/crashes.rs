@@ -79,7 +79,12 @@ fn open_tasks(meta: &Meta) -> BTreeSet<(String, String)> {
         };
         let run_dir = &dir[..dir.find(&format!("/{run}/")).unwrap() + run.len() + 1];
         let completed = meta.contains_key(&format!("{run_dir}/executor.sentinel"));
-        if !completed && !is_settled(meta, dir) {
+        // A task whose executor's infos could not be written was never given to it.
+        let executor_dir = &run_dir[..run_dir.rfind("/runs/").unwrap()];
+        let framework_dir = &dir[..dir.find("/executors/").unwrap()];
+        let known = meta.contains_key(&format!("{executor_dir}/executor.info"))
+            && meta.contains_key(&format!("{framework_dir}/framework.info"));
+        if known && !completed && !is_settled(meta, dir) {
             open.insert((framework.to_owned(), task.to_owned()));
         }
     }
@@ -238,8 +243,9 @@ proptest! {
         actions in prop::collection::vec(action(), 1..80),
         cut in 0.0..1.0f64,
         torn in 0.0..1.0f64,
+        busy in any::<bool>(),
     ) {
-        let mut test = Test::new();
+        let mut test = if busy { Test::busy() } else { Test::new() };
         for action in &actions {
             test.run(action);
         }

@@ -17,8 +17,11 @@ proptest! {
     })]
 
     #[test]
-    fn nothing_is_lost_or_disordered(actions in prop::collection::vec(action(), 1..120)) {
-        let mut test = Test::new();
+    fn nothing_is_lost_or_disordered(
+        actions in prop::collection::vec(action(), 1..120),
+        busy in any::<bool>(),
+    ) {
+        let mut test = if busy { Test::busy() } else { Test::new() };
         for action in &actions {
             test.run(action);
             prop_assert_eq!(&test.watch.exited, &None);

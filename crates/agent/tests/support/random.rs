@@ -55,7 +55,9 @@ pub enum Action {
     Line(String),
     /// Acknowledge the n-th update on its way.
     Acknowledge(usize),
+    /// The oldest held write is done, or fails.
     Flush,
+    Fail,
     Restart,
 }
 
@@ -63,7 +65,8 @@ pub fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         40 => line().prop_map(Action::Line),
         15 => (0..8usize).prop_map(Action::Acknowledge),
-        8 => Just(Action::Flush),
+        6 => Just(Action::Flush),
+        3 => Just(Action::Fail),
         1 => Just(Action::Restart),
     ]
 }
@@ -126,6 +129,22 @@ impl Test {
         assert!(self.watch.open.is_empty(), "a request got no answer");
     }
 
+    /// An agent with a running executor of each framework, and a task on it.
+    pub fn busy() -> Self {
+        let mut test = Self::new();
+        for line in [
+            "run-task f f.0 executor=e1",
+            "container launched c1",
+            "subscribe f e1 stream=s0",
+            "run-task g g.0 executor=e1",
+            "container launched c2",
+            "subscribe g e1 stream=s1",
+        ] {
+            test.line(line);
+        }
+        test
+    }
+
     pub fn run(&mut self, action: &Action) {
         match action {
             Action::Line(text) => self.line(text),
@@ -138,6 +157,11 @@ impl Test {
             Action::Flush => {
                 if let Some(done) = self.script.world.flush_one() {
                     self.event(done);
+                }
+            }
+            Action::Fail => {
+                if let Some(failed) = self.script.world.fail_one() {
+                    self.event(failed);
                 }
             }
             Action::Restart => {

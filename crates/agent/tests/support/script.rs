@@ -175,14 +175,7 @@ impl Script {
             "config" => self.configure(line),
             "views" => self.views = line.word(1) == "on",
             "reboot" => self.boot_id = line.word(1).to_owned(),
-            "disk" => {
-                self.world.disk = match line.word(1) {
-                    "works" => DiskMode::Works,
-                    "holds" => DiskMode::Holds,
-                    "fails" => DiskMode::Fails,
-                    other => panic!("no such disk: {other}"),
-                };
-            }
+            "disk" => return self.set_disk(line.word(1), watch),
             "flush" => {
                 let done = self.world.flush_one().expect("a held write");
                 return self.world.step_watched(done, watch);
@@ -191,6 +184,10 @@ impl Script {
                 let role = meseta_model::roles::Role::new("*");
                 let resources = Resources::parse(line.word(1), &role).unwrap();
                 self.world.info.resources = resources.to_wire(ResourceFormat::PreRefinement);
+            }
+            "fail" => {
+                let failed = self.world.fail_one().expect("a held write");
+                return self.world.step_watched(failed, watch);
             }
             "framework" => self.declare_framework(line),
             "tear" => self.tear(line.word(1)),
@@ -218,14 +215,37 @@ impl Script {
         self.world.step_watched(event, watch)
     }
 
+    /// What is held is done, or fails, before anything later: a disk keeps the order.
+    fn set_disk(&mut self, mode: &str, watch: &mut Watcher<'_>) -> Vec<Wish<Timer, Effect>> {
+        self.world.disk = match mode {
+            "works" => DiskMode::Works,
+            "holds" => DiskMode::Holds,
+            "fails" => DiskMode::Fails,
+            other => panic!("no such disk: {other}"),
+        };
+        let mut all = Vec::new();
+        loop {
+            let next = match self.world.disk {
+                DiskMode::Works => self.world.flush_one(),
+                DiskMode::Fails => self.world.fail_one(),
+                DiskMode::Holds => None,
+            };
+            let Some(event) = next else {
+                return all;
+            };
+            all.extend(self.world.step_watched(event, watch));
+        }
+    }
+
     /// The event of a line, if it is one.
     pub fn parse(&mut self, text: &str) -> Option<Event> {
-        const DIRECTIVES: [&str; 11] = [
+        const DIRECTIVES: [&str; 12] = [
             "config",
             "views",
             "reboot",
             "disk",
             "flush",
+            "fail",
             "agent",
             "framework",
             "tear",

@@ -111,7 +111,11 @@ impl World {
     }
 
     fn write(&mut self, seq: Seq, writes: Vec<Write>) -> Option<Event> {
-        match self.disk {
+        let mode = match self.held.is_empty() {
+            true => self.disk,
+            false => DiskMode::Holds,
+        };
+        match mode {
             DiskMode::Works => {
                 self.apply(&writes);
                 Some(Event::Persisted { seq })
@@ -132,6 +136,15 @@ impl World {
         let (seq, writes) = self.held.pop_front()?;
         self.apply(&writes);
         Some(Event::Persisted { seq })
+    }
+
+    /// The disk refuses the oldest held write.
+    pub fn fail_one(&mut self) -> Option<Event> {
+        let (seq, _) = self.held.pop_front()?;
+        Some(Event::PersistFailed {
+            seq,
+            error: "No space left on device".to_owned(),
+        })
     }
 
     pub fn apply(&mut self, writes: &[Write]) {
