@@ -74,6 +74,9 @@ impl Scheduler {
         while self.report.ends.len() < self.load.tasks {
             let mut events = self.subscribe().await?;
             if let Err(error) = self.follow(&mut events).await {
+                // Answers to calls over the old connection say nothing any more.
+                self.under_way.abort_all();
+                while self.under_way.join_next().await.is_some() {}
                 eprintln!("meseta: {error:#}; subscribing again");
                 self.report.resubscribed += 1;
             }
@@ -81,7 +84,13 @@ impl Scheduler {
         self.report.elapsed = self
             .first_offer
             .map_or(Duration::ZERO, |first| first.elapsed());
+        self.answers().await?;
         self.call(scheduler::call::Type::Teardown, |_| {}).await?;
+        self.answers().await
+    }
+
+    /// Waits for the answers to all calls under way.
+    async fn answers(&mut self) -> anyhow::Result<()> {
         while let Some(sent) = self.under_way.join_next().await {
             sent??;
         }

@@ -1,0 +1,7 @@
+//! Whole clusters of real processes: the binary as users run it, real signals, real disks, real
+//! clients. Everything listens on loopback and on ports that the system picks.
+
+mod command_line;
+mod hostile;
+mod restarts;
+mod support;
