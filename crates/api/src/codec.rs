@@ -19,19 +19,35 @@ pub(crate) fn record<M: Wire>(media_type: MediaType, message: &M) -> Bytes {
     recordio::record(&encode(media_type, message)).into()
 }
 
-/// Decodes the call of a scheduler, executor or operator; what is wrong is said in Mesos's words.
-pub(crate) fn call<M: Wire>(media_type: MediaType, body: &[u8]) -> Result<M, Answer> {
+/// Whose call it is: Mesos words what does not decode differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `/api/v1/scheduler`, `/api/v1/executor`, and `/api/v1` of a master.
+    Call,
+    /// `/api/v1` of an agent.
+    Agent,
+}
+
+/// Decodes a call; what is wrong is said in Mesos's words.
+pub(crate) fn call<M: Wire>(
+    endpoint: Endpoint,
+    media_type: MediaType,
+    body: &[u8],
+) -> Result<M, Answer> {
     match media_type {
         MediaType::Json => meseta_proto::from_json(body).map_err(|error| {
-            let what = if error.is_syntax() {
-                "parse body into JSON"
-            } else {
-                "convert JSON into Call protobuf"
-            };
-            Answer::bad_request(format!("Failed to {what}: {error}"))
+            Answer::bad_request(match endpoint {
+                _ if error.is_syntax() => format!("Failed to parse body into JSON: {error}"),
+                Endpoint::Call => format!("Failed to convert JSON into Call protobuf: {error}"),
+                Endpoint::Agent => error.to_string(),
+            })
         }),
         MediaType::Protobuf => meseta_proto::decode(body).map_err(|error| {
-            Answer::bad_request(format!("Failed to parse body into Call protobuf: {error}"))
+            tracing::debug!(%error, "a call does not decode");
+            Answer::bad_request(match endpoint {
+                Endpoint::Call => "Failed to parse body into Call protobuf",
+                Endpoint::Agent => "Failed to parse body into a protobuf object",
+            })
         }),
     }
 }

@@ -119,7 +119,7 @@ impl Files {
             .all(|part| matches!(part, Component::Normal(_) | Component::RootDir));
         let found = sound.then(|| self.longest(name)).flatten();
         let Some((attached, rest)) = found else {
-            return Err(Answer::not_found());
+            return Err(absent());
         };
         let root = attached.canonicalize().map_err(failed)?;
         let joined = if rest.is_empty() {
@@ -129,7 +129,7 @@ impl Files {
         };
         let real = joined.canonicalize().map_err(failed)?;
         if !real.starts_with(&root) {
-            return Err(Answer::not_found());
+            return Err(absent());
         }
         let name = name.to_owned();
         Ok(Resolved { name, real })
@@ -177,9 +177,14 @@ fn read(path: &Path, offset: u64, length: u64) -> Result<Part, Answer> {
     Ok(Part { size, data })
 }
 
+/// compat: nothing is said about what is not there.
+fn absent() -> Answer {
+    Answer::text(StatusCode::NOT_FOUND, "")
+}
+
 fn failed(error: std::io::Error) -> Answer {
     match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Answer::not_found(),
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => absent(),
         std::io::ErrorKind::PermissionDenied => {
             Answer::text(StatusCode::FORBIDDEN, format!("Cannot read it: {error}\n"))
         }

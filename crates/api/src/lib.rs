@@ -24,6 +24,7 @@ mod files;
 mod flags;
 mod json;
 mod jsonp;
+mod later;
 mod lead;
 mod legacy;
 pub mod limits;

@@ -106,11 +106,11 @@ async fn only_the_actor_decides_the_answer() {
     assert_eq!(client.answer().await.code(), 404);
     // Unknown messages and bodies that do not decode are dropped without a word.
     client
-        .write("POST /master/mesos.internal.NoSuchMessage HTTP/1.1\r\n\r\n")
+        .write("POST /master/mesos.internal.NoSuchMessage HTTP/1.1\r\nLibprocess-From: x@127.0.0.1:1\r\n\r\n")
         .await;
     assert_eq!(client.answer().await.code(), 202);
     client
-        .write("POST /master/mesos.internal.LostSlaveMessage HTTP/1.1\r\nContent-Length: 3\r\n\r\n\u{1}\u{2}\u{3}")
+        .write("POST /master/mesos.internal.LostSlaveMessage HTTP/1.1\r\nLibprocess-From: x@127.0.0.1:1\r\nContent-Length: 3\r\n\r\n\u{1}\u{2}\u{3}")
         .await;
     assert_eq!(client.answer().await.code(), 202);
     client
@@ -121,6 +121,19 @@ async fn only_the_actor_decides_the_answer() {
         panic!("not a message");
     };
     assert_eq!((to.as_str(), message), ("slave-observer(7)", lost(7)));
+}
+
+#[tokio::test]
+async fn without_a_sender_it_is_no_message() {
+    let mut master = master().await;
+    let answer = master
+        .post("/master/mesos.internal.PingSlaveMessage", "", "")
+        .await;
+    assert_eq!(
+        (answer.code(), answer.text().as_str()),
+        (404, "404 Not Found.")
+    );
+    assert!(master.events.try_recv().is_err());
 }
 
 #[tokio::test]

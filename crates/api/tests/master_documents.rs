@@ -522,3 +522,60 @@ async fn a_new_reign_voids_everything() {
         assert_eq!(state[list], serde_json::json!([]), "{list}");
     }
 }
+
+/// Fields that few tasks have, as recorded from a genuine master.
+#[tokio::test]
+async fn rare_fields_of_tasks_and_executors_are_shown_as_mesos_shows_them() {
+    let (master, _) = recorded().await;
+    let task = r#"{"name":"full","task_id":{"value":"full"},"framework_id":{"value":"FRAMEWORK"},"executor_id":{"value":"ex"},
+        "agent_id":{"value":"AGENT"},"state":"TASK_STAGING","resources":[
+        {"name":"cpus","type":"SCALAR","scalar":{"value":0.2},"allocation_info":{"role":"r1"}},
+        {"name":"ports","type":"RANGES","ranges":{"range":[{"begin":31000,"end":31001}]},"allocation_info":{"role":"r1"}}],
+        "labels":{"labels":[{"key":"tl","value":"tv"}]},"discovery":{"visibility":"EXTERNAL","name":"d"},
+        "container":{"type":"MESOS"},"health_check":{"type":"TCP","tcp":{"port":80}},"user":"root",
+        "limits":{"cpus":{"value":1.0}}}"#;
+    let task = task.replace("FRAMEWORK", FRAMEWORK).replace("AGENT", AGENT);
+    let task: v1::Task = from_json(task.as_bytes()).unwrap();
+    master.api.apply(&Delta::TaskAdded {
+        task: Box::new(task),
+        list: TaskList::Active,
+    });
+    let expected = r#"{"tasks":[{"id":"full","name":"full","framework_id":"FRAMEWORK","executor_id":"ex","slave_id":"AGENT","state":"TASK_STAGING","resources":{"disk":0.0,"mem":0.0,"gpus":0.0,"cpus":0.2,"ports":"[31000-31001]"},"limits":{"cpus":1.0},"role":"r1","statuses":[],"user":"root","labels":[{"key":"tl","value":"tv"}],"discovery":{"visibility":"EXTERNAL","name":"d"},"container":{"type":"MESOS"},"health_check":{"delay_seconds":15.0,"interval_seconds":10.0,"timeout_seconds":20.0,"consecutive_failures":3,"grace_period_seconds":10.0,"type":"TCP","tcp":{"protocol":"IPv4","port":80}}}]}"#;
+    let expected = expected
+        .replace("FRAMEWORK", FRAMEWORK)
+        .replace("AGENT", AGENT);
+    assert_eq!(document(&master, "/tasks?task_id=full").await, expected);
+    let info = r#"{"type":"CUSTOM","executor_id":{"value":"ex"},"framework_id":{"value":"FRAMEWORK"},"command":{
+        "value":"sleep 1000","shell":true,"user":"root","environment":{"variables":[{"name":"A","value":"b"}]},
+        "uris":[{"value":"/bin/true","extract":false}]},"resources":[
+        {"name":"cpus","type":"SCALAR","scalar":{"value":0.1},"allocation_info":{"role":"r1"}}],
+        "name":"my executor","source":"src","labels":{"labels":[{"key":"el","value":"ev"}]}}"#;
+    let info = from_json(info.replace("FRAMEWORK", FRAMEWORK).as_bytes()).unwrap();
+    master.api.apply(&Delta::Executor {
+        agent: AgentId::from(AGENT),
+        info: Box::new(info),
+        framework: id(FRAMEWORK),
+    });
+    let expected = r#""executors":[{"executor_id":"ex","name":"my executor","framework_id":"FRAMEWORK","command":{"shell":true,"value":"sleep 1000","argv":[],"environment":{"variables":[{"name":"A","type":"VALUE","value":"b"}]},"uris":[{"value":"/bin/true","executable":false}]},"resources":{"disk":0.0,"mem":0.0,"gpus":0.0,"cpus":0.1},"role":"r1","labels":[{"key":"el","value":"ev"}],"type":"CUSTOM","slave_id":"AGENT"}]"#;
+    let expected = expected
+        .replace("FRAMEWORK", FRAMEWORK)
+        .replace("AGENT", AGENT);
+    let state = document(&master, "/state").await;
+    assert!(state.contains(&expected), "{state}");
+    // Ranges count their numbers, in the legacy document only.
+    let roles: Value = serde_json::from_str(&document(&master, "/roles").await).unwrap();
+    let role = &roles["roles"][1];
+    assert_eq!(role["name"], "r1");
+    assert_eq!(
+        role["allocated"],
+        serde_json::json!({"cpus": 0.3, "ports": 2.0})
+    );
+    assert_eq!(
+        role["quota"]["consumed"],
+        serde_json::json!({"cpus": 0.3, "ports": 2.0})
+    );
+    let roles: Value = serde_json::from_str(&call(&master, "GET_ROLES").await).unwrap();
+    let resources =
+        serde_json::json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.3}}]);
+    assert_eq!(roles["get_roles"]["roles"][1]["resources"], resources);
+}

@@ -366,7 +366,7 @@ async fn an_update_must_be_complete() {
         let answer = agent.post(EXECUTOR, JSON, &update(&status)).await;
         assert_eq!(
             answer.text(),
-            format!("Failed to validate executor::Call: {why}")
+            format!("Failed to validate Executor::Call: {why}")
         );
         assert_eq!(answer.code(), 400);
     }

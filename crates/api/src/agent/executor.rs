@@ -13,6 +13,7 @@ use meseta_proto::mesos::v1::executor::call::Type;
 
 use super::Agent;
 use crate::answer::Answer;
+use crate::codec::Endpoint;
 use crate::pending::{overloaded, tell};
 use crate::server::{Cut, Request};
 use crate::streams::{Stream, StreamBody};
@@ -29,9 +30,9 @@ async fn try_answer(agent: &Arc<Agent>, request: Request) -> Result<Answer, Answ
         return Err(Answer::method_not_allowed(&[Method::POST], &request.method));
     }
     let media_type = negotiate::content_type(&request.headers)?;
-    let call: executor::Call = codec::call(media_type, &request.body)?;
+    let call: executor::Call = codec::call(Endpoint::Call, media_type, &request.body)?;
     let kind = validation::executor_call(&call)
-        .map_err(|why| Answer::bad_request(format!("Failed to validate executor::Call: {why}")))?;
+        .map_err(|why| Answer::bad_request(format!("Failed to validate Executor::Call: {why}")))?;
     let call = Box::new(call);
     match kind {
         Type::Subscribe => subscribe(agent, &request.headers, request.cut, call),

@@ -200,8 +200,9 @@ impl Agent {
             Delta::Executor(view) => {
                 self.files.attach(&view.directory, &view.directory);
                 let executor = ExecutorId::from(&view.info.executor_id);
-                let latest = latest(&view.framework, &executor);
-                self.files.attach(&latest, &view.directory);
+                for latest in latest(&view.framework, &executor, &view.directory) {
+                    self.files.attach(&latest, &view.directory);
+                }
             }
             Delta::ExecutorForgotten {
                 framework,
@@ -224,14 +225,19 @@ impl Agent {
 
     fn forget(&self, framework: &FrameworkId, executor: &ExecutorId, directory: &str) {
         self.files.detach(directory);
-        self.files
-            .detach_if(&latest(framework, executor), directory);
+        for latest in latest(framework, executor, directory) {
+            self.files.detach_if(&latest, directory);
+        }
     }
 }
 
-/// The virtual path of an executor's latest run.
-fn latest(framework: &FrameworkId, executor: &ExecutorId) -> String {
-    format!("/frameworks/{framework}/executors/{executor}/runs/latest")
+/// The paths of an executor's latest run: the virtual one, and the one beside the runs.
+fn latest(framework: &FrameworkId, executor: &ExecutorId, directory: &str) -> [String; 2] {
+    let runs = directory.rsplit_once('/').map_or("", |(runs, _)| runs);
+    [
+        format!("/frameworks/{framework}/executors/{executor}/runs/latest"),
+        format!("{runs}/latest"),
+    ]
 }
 
 impl Edge for Agent {

@@ -11,6 +11,7 @@ use meseta_proto::mesos::v1::agent::{Call, Response, response};
 
 use super::{Agent, views};
 use crate::answer::Answer;
+use crate::codec::Endpoint;
 use crate::compose::{Compose, Piece, Whole};
 use crate::negotiate::MediaType;
 use crate::server::Request;
@@ -30,7 +31,7 @@ async fn try_answer(agent: &Arc<Agent>, request: Request) -> Result<Answer, Answ
         return Err(Answer::method_not_allowed(&[Method::POST], &request.method));
     }
     let media_type = negotiate::content_type(&request.headers)?;
-    let call: Call = codec::call(media_type, &request.body)?;
+    let call: Call = codec::call(Endpoint::Agent, media_type, &request.body)?;
     let kind = validate(&call)
         .map_err(|why| Answer::bad_request(format!("Failed to validate agent::Call: {why}")))?;
     let accept = negotiate::accept(&request.headers)?;

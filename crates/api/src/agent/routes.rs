@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 
 use super::{Agent, documents, executor, operator};
 use crate::answer::Answer;
 use crate::server::Request;
-use crate::{files, jsonp, metrics, route, version};
+use crate::{files, jsonp, later, metrics, route, version};
 
 /// Every path that an agent answers, with or without `/slave(1)` before it; `.json` as on the master.
 pub(super) const ENDPOINTS: &[&str] = &[
     "api/v1",
     "api/v1/executor",
+    "api/v1/resource_provider",
+    "containerizer/debug",
     "containers",
     "files/browse",
     "files/debug",
@@ -20,10 +22,12 @@ pub(super) const ENDPOINTS: &[&str] = &[
     "files/read",
     "flags",
     "health",
+    "logging/toggle",
     "metrics",
     "metrics/snapshot",
     "monitor/statistics",
     "state",
+    "system/stats",
     "version",
 ];
 
@@ -38,9 +42,6 @@ pub(super) async fn answer(agent: &Arc<Agent>, request: Request) -> Answer {
         "health" => Answer::empty(StatusCode::OK),
         endpoint if files::http::ENDPOINTS.contains(&endpoint) => {
             files::http::answer(&agent.files, endpoint, &request).await
-        }
-        "flags" if request.method != Method::GET => {
-            Answer::method_not_allowed(&[Method::GET], &request.method)
         }
         endpoint => document(agent, endpoint, &request),
     }
@@ -62,7 +63,9 @@ fn document(agent: &Arc<Agent>, endpoint: &str, request: &Request) -> Answer {
         "metrics/snapshot" => metrics::snapshot(&agent.metrics()),
         "monitor/statistics" => documents::statistics(&agent.model.read(), usage),
         "state" => documents::state(&agent.model.read(), &agent.config),
-        _ => version::document(),
+        "system/stats" => metrics::stats(),
+        "version" => version::document(),
+        other => return later::answer(other, request),
     };
     jsonp::answer(document, query)
 }

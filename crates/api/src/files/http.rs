@@ -64,7 +64,9 @@ async fn read(files: &Files, request: &Request) -> Result<Answer, Answer> {
     let number = |name: &str| match request.query.get(name) {
         None | Some("") => Ok(-1),
         Some(text) => text.parse::<i64>().map_err(|_| {
-            Answer::bad_request(format!("Failed to parse {name}: '{text}' is no number.\n"))
+            Answer::bad_request(format!(
+                "Failed to parse {name}: Failed to convert '{text}' to number.\n"
+            ))
         }),
     };
     let (offset, length) = (number("offset")?, number("length")?);

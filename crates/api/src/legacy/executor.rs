@@ -49,7 +49,11 @@ fn command(o: &mut Object<'_>, command: &v1::CommandInfo) {
     }
     o.list("uris", |l| {
         for uri in &command.uris {
-            l.message(uri);
+            // compat: of an URI these two are shown, whatever else is set (common/http.cpp).
+            l.object(|o| {
+                o.text("value", &uri.value);
+                o.boolean("executable", uri.executable());
+            });
         }
     });
 }

@@ -11,7 +11,7 @@ use meseta_proto::mesos::v1;
 pub(crate) use executor::executor;
 pub(crate) use offer::offer;
 pub(crate) use resources::{full, full_by_role, totals, totals_by_role};
-pub(crate) use task::task;
+pub(crate) use task::{queued, task};
 
 use crate::json::{self, Object};
 

@@ -17,6 +17,7 @@ pub(crate) fn task(o: &mut Object<'_>, task: &v1::Task) {
     o.text("state", task.state().as_str_name());
     let resources = Resources::from_wire(&task.resources).unwrap_or_default();
     totals(o, "resources", &resources);
+    limits(o, task);
     o.text("role", role(&task.resources));
     o.list("statuses", |l| {
         for status in &task.statuses {
@@ -38,6 +39,34 @@ pub(crate) fn task(o: &mut Object<'_>, task: &v1::Task) {
     if let Some(health_check) = &task.health_check {
         o.message("health_check", health_check);
     }
+}
+
+/// The fields of a task that its executor has not been given yet, on an agent.
+pub(crate) fn queued(o: &mut Object<'_>, task: &v1::Task) {
+    o.text("id", &task.task_id.value);
+    o.text("name", &task.name);
+    o.text("slave_id", &task.agent_id.value);
+    let resources = Resources::from_wire(&task.resources).unwrap_or_default();
+    totals(o, "resources", &resources);
+    limits(o, task);
+    o.text("role", role(&task.resources));
+    if let Some(executor) = &task.executor_id {
+        o.text("executor_id", &executor.value);
+    }
+    if let Some(discovery) = &task.discovery {
+        o.message("discovery", discovery);
+    }
+}
+
+fn limits(o: &mut Object<'_>, task: &v1::Task) {
+    if task.limits.is_empty() {
+        return;
+    }
+    o.object("limits", |o| {
+        for (name, limit) in &task.limits {
+            o.number(name, limit.value);
+        }
+    });
 }
 
 /// A status, of which the documents show a part only.

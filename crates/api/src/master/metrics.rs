@@ -300,9 +300,9 @@ fn allocator(metrics: &mut Metrics, read: &MasterRead) {
             format!("allocator/mesos/roles/{role}/shares/dominant"),
             share,
         );
-        for (name, consumed) in held.consumed.iter() {
+        for (name, consumed) in &held.consumed {
             let prefix = format!("allocator/mesos/quota/roles/{role}/resources/{name}");
-            metrics.gauge(format!("{prefix}/consumed"), consumed.to_f64());
+            metrics.gauge(format!("{prefix}/consumed"), *consumed);
         }
     }
 }

@@ -13,6 +13,7 @@ use meseta_proto::mesos::v1::master::{Call, Response, response};
 
 use super::{Master, views};
 use crate::answer::Answer;
+use crate::codec::Endpoint;
 use crate::compose::{Compose, Piece, Whole};
 use crate::negotiate::MediaType;
 use crate::query::Query;
@@ -31,7 +32,7 @@ async fn try_answer(master: &Arc<Master>, request: Request) -> Result<Answer, An
         return Err(Answer::method_not_allowed(&[Method::POST], &request.method));
     }
     let media_type = negotiate::content_type(&request.headers)?;
-    let call: Call = codec::call(media_type, &request.body)?;
+    let call: Call = codec::call(Endpoint::Call, media_type, &request.body)?;
     let kind = validate(&call)
         .map_err(|why| Answer::bad_request(format!("Failed to validate master::Call: {why}")))?;
     let accept = negotiate::accept(&request.headers)?;

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_master::view::FrameworkState;
 use meseta_model::ids::FrameworkId;
-use meseta_model::resources::{Quantities, Resources};
+use meseta_model::resources::{Resources, Value};
 use meseta_model::roles::Role as RoleName;
 use meseta_proto::mesos::v1;
 
 use crate::read::MasterRead;
+
+/// How much there is, by name: quantities, and how many numbers or items.
+pub(super) type Amounts = BTreeMap<String, f64>;
 
 /// A role, as it is shown.
 #[derive(Debug, Clone, Default)]
@@ -17,7 +20,7 @@ pub(super) struct Role {
     pub(super) offered: Resources,
     pub(super) reserved: Resources,
     /// What counts against its quota: its own and all roles' below it.
-    pub(super) consumed: Quantities,
+    pub(super) consumed: Amounts,
     pub(super) frameworks: BTreeSet<FrameworkId>,
 }
 
@@ -54,20 +57,34 @@ pub(super) fn known(read: &MasterRead) -> BTreeMap<RoleName, Role> {
     roles
 }
 
+/// Adds what is in `resources` to `amounts`.
+pub(super) fn add_amounts(amounts: &mut Amounts, resources: &Resources) {
+    for resource in resources.iter() {
+        let amount = match resource.value() {
+            Value::Scalar(quantity) => quantity.to_f64(),
+            Value::Ranges(ranges) => ranges.count() as f64,
+            Value::Set(items) => items.len() as f64,
+        };
+        let sum = amounts.entry(resource.name().to_string()).or_default();
+        // Thousandths, so that sums of them come out even.
+        *sum = ((*sum + amount) * 1_000.0).round() / 1_000.0;
+    }
+}
+
 /// Quota counts what is allocated unreserved, and every reservation; revocable resources never.
 fn consume(roles: &mut BTreeMap<RoleName, Role>) {
-    let own: Vec<(RoleName, Quantities)> = roles
+    let own: Vec<(RoleName, Resources)> = roles
         .iter()
         .map(|(name, role)| {
-            let mut own = role.allocated.unreserved().non_revocable().quantities();
-            own.add(&role.reserved.quantities());
+            let mut own = role.allocated.unreserved().non_revocable();
+            own += &role.reserved;
             (name.clone(), own)
         })
         .collect();
     for (name, role) in roles.iter_mut() {
         for (other, consumed) in &own {
             if other.is_or_is_below(name) {
-                role.consumed.add(consumed);
+                add_amounts(&mut role.consumed, consumed);
             }
         }
     }

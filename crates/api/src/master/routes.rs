@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 
 use super::{Master, documents, operator, scheduler};
 use crate::answer::Answer;
 use crate::server::Request;
-use crate::{files, jsonp, metrics, route, version};
+use crate::{files, jsonp, later, metrics, route, version};
 
 /// Every path that a master answers, with or without `/master` before it. The last part of the older
 /// tools' spellings, `.json`, is served too: it was dropped in Mesos 1.0, and many still try it first.
 pub(super) const ENDPOINTS: &[&str] = &[
     "api/v1",
     "api/v1/scheduler",
+    "create-volumes",
+    "destroy-volumes",
     "files/browse",
     "files/debug",
     "files/download",
@@ -21,26 +23,46 @@ pub(super) const ENDPOINTS: &[&str] = &[
     "flags",
     "frameworks",
     "health",
+    "logging/toggle",
+    "machine/down",
+    "machine/up",
+    "maintenance/schedule",
+    "maintenance/status",
     "metrics",
     "metrics/snapshot",
+    "quota",
     "redirect",
+    "reserve",
     "roles",
     "slaves",
     "state",
     "state-summary",
+    "system/stats",
     "tasks",
     "teardown",
+    "unreserve",
     "version",
+    "weights",
 ];
 
 /// Endpoints that only the leader answers.
 const LEADERS: &[&str] = &[
+    "create-volumes",
+    "destroy-volumes",
     "frameworks",
+    "machine/down",
+    "machine/up",
+    "maintenance/schedule",
+    "maintenance/status",
+    "quota",
+    "reserve",
     "roles",
     "slaves",
     "state",
     "state-summary",
     "tasks",
+    "unreserve",
+    "weights",
 ];
 
 pub(super) async fn answer(master: &Arc<Master>, request: Request) -> Answer {
@@ -81,9 +103,6 @@ fn document(master: &Arc<Master>, endpoint: &str, request: &Request) -> Answer {
     let query = &request.query;
     let (model, flags) = (&master.model, &master.config.flags);
     let document = match endpoint {
-        "flags" if request.method != Method::GET => {
-            return Answer::method_not_allowed(&[Method::GET], &request.method);
-        }
         "flags" => crate::flags::document(flags),
         "frameworks" => documents::frameworks(&model.read(), query),
         "metrics" => {
@@ -95,12 +114,14 @@ fn document(master: &Arc<Master>, endpoint: &str, request: &Request) -> Answer {
         "roles" => documents::roles(&model.read_without_tasks()),
         "slaves" => documents::slaves(&model.read_without_tasks(), query),
         "state" => documents::state(&model.read(), flags),
+        "system/stats" => metrics::stats(),
         "state-summary" => {
             let cluster = flags.get("cluster").map(String::as_str);
             documents::state_summary(&model.read(), cluster)
         }
         "tasks" => documents::tasks(&model.read(), query),
-        _ => version::document(),
+        "version" => version::document(),
+        other => return later::answer(other, request),
     };
     jsonp::answer(document, query)
 }

@@ -14,6 +14,7 @@ use meseta_proto::mesos::v1::scheduler::call::Type;
 
 use super::Master;
 use crate::answer::Answer;
+use crate::codec::Endpoint;
 use crate::pending::overloaded;
 use crate::server::{Cut, Request};
 use crate::streams::{Stream, StreamBody};
@@ -34,7 +35,7 @@ async fn try_answer(master: &Arc<Master>, request: Request) -> Result<Answer, An
         return Err(Answer::method_not_allowed(&[Method::POST], &request.method));
     }
     let media_type = negotiate::content_type(&request.headers)?;
-    let call: scheduler::Call = codec::call(media_type, &request.body)?;
+    let call: scheduler::Call = codec::call(Endpoint::Call, media_type, &request.body)?;
     let caller = Caller::default();
     let kind = validation::scheduler_call(&call, caller.principal.as_deref())
         .map_err(|why| Answer::bad_request(format!("Failed to validate scheduler::Call: {why}")))?;

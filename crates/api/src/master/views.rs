@@ -1,7 +1,7 @@
 //! The operator API's views of agents, frameworks, executors, tasks and roles.
 
 use meseta_master::view::FrameworkState;
-use meseta_model::resources::{ResourceFormat, Resources};
+use meseta_model::resources::{ResourceFormat, ResourceName, Resources, Scalar};
 use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::master::response::{
     GetAgents, GetExecutors, GetFrameworks, GetRoles, GetState, GetTasks, get_agents,
@@ -136,16 +136,27 @@ pub(super) fn get_state(read: &MasterRead, media_type: MediaType) -> Composed {
 /// The body of GET_ROLES.
 pub(super) fn get_roles(read: &MasterRead) -> GetRoles {
     let roles = roles::known(read).into_iter().map(|(name, role)| {
-        let mut resources = role.allocated.unallocated();
-        resources += &role.offered.unallocated();
+        let mut both = role.allocated.quantities();
+        both.add(&role.offered.quantities());
+        let mut resources: Vec<v1::Resource> = both.iter().map(scalar).collect();
+        resources.sort_by(|a, b| a.name.cmp(&b.name));
         v1::Role {
             name: name.as_str().to_owned(),
             weight: roles::WEIGHT,
             frameworks: role.frameworks.iter().map(|id| id.to_wire()).collect(),
-            resources: resources.to_wire(ResourceFormat::PostRefinement),
+            resources,
         }
     });
     GetRoles {
         roles: roles.collect(),
+    }
+}
+
+fn scalar((name, quantity): (&ResourceName, Scalar)) -> v1::Resource {
+    let value = quantity.to_f64();
+    v1::Resource {
+        name: name.to_string(),
+        scalar: Some(v1::value::Scalar { value }),
+        ..Default::default()
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use open::{CONTENT_TYPE as OPEN_METRICS_TYPE, document as open_metrics};
-pub(crate) use system::system;
+pub(crate) use system::{stats, system};
 
 /// Whether a value only grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

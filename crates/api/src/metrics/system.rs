@@ -33,3 +33,22 @@ fn kilobytes(line: &str, key: &str) -> Option<f64> {
         .parse()
         .ok()
 }
+
+/// The `/system/stats.json` document: the same, by other names.
+pub(crate) fn stats() -> String {
+    let mut metrics = Metrics::default();
+    system(&mut metrics);
+    let mut out = String::new();
+    crate::json::object(&mut out, |o| {
+        for metric in metrics.into_list() {
+            let name = metric.name.trim_start_matches("system/");
+            match name {
+                "cpus_total" | "mem_free_bytes" | "mem_total_bytes" => {
+                    o.integer(name, metric.value as u64);
+                }
+                load => o.number(&format!("avg_{load}"), metric.value),
+            }
+        }
+    });
+    out
+}

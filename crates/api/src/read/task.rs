@@ -75,7 +75,8 @@ impl Task {
     /// that whoever asks for `/state` first, after thousands of tasks, does not wait for that.
     pub(crate) fn pack(&mut self) {
         if let Body::Whole(task) = &self.body {
-            self.fragments.legacy(|| legacy::fragment(|o| legacy::task(o, task)));
+            self.fragments
+                .legacy(|| legacy::fragment(|o| legacy::task(o, task)));
             self.body = Body::Packed(meseta_proto::encode(&**task).into());
         }
     }

@@ -82,7 +82,7 @@ async fn receive(posted: Posted<'_>, peer: SocketAddr, edge: &impl Edge) -> &'st
     match Message::decode(posted.name, posted.body.bytes()) {
         Ok(message) => {
             let letter = Letter {
-                from: posted.from.unwrap_or_else(|| head::anonymous(peer)),
+                from: posted.from,
                 to: posted.to,
                 epoch: posted.epoch,
                 message,

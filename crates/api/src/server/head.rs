@@ -1,7 +1,5 @@
 //! Recognising an actor message: whose it is, from whom, and where its body ends.
 
-use std::net::SocketAddr;
-
 use meseta_model::upid::Upid;
 
 use super::EPOCH_HEADER;
@@ -28,7 +26,7 @@ pub(super) struct Posted<'a> {
     pub(super) to: String,
     /// The full message name.
     pub(super) name: &'a str,
-    pub(super) from: Option<Upid>,
+    pub(super) from: Upid,
     pub(super) epoch: Option<u64>,
     pub(super) body: Body<'a>,
 }
@@ -56,7 +54,7 @@ pub(super) fn target(path: &str) -> Option<(String, &str)> {
     (named && !actor.is_empty()).then(|| (decode(actor, false), name))
 }
 
-/// The sender: `Libprocess-From`, else the User-Agent. A name without an address has `peer`'s.
+/// The sender: `Libprocess-From`, else the User-Agent. Without one, a POST is no actor message.
 pub(super) fn sender(from: Option<&[u8]>, agent: Option<&[u8]>) -> Option<Upid> {
     let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.trim().parse().ok();
     from.and_then(parse)
@@ -116,10 +114,13 @@ fn posted<'a>(request: &httparse::Request<'_, 'a>, bytes: &'a [u8], head: usize)
             Err(_) => return Next::Broken("its length is no number"),
         }
     };
+    let Some(from) = sender(header("Libprocess-From"), header("User-Agent")) else {
+        return Next::NoActor;
+    };
     let posted = Posted {
         to,
         name,
-        from: sender(header("Libprocess-From"), header("User-Agent")),
+        from,
         epoch: text(EPOCH_HEADER).and_then(|epoch| epoch.trim().parse().ok()),
         body,
     };
@@ -172,11 +173,6 @@ fn trailers(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The sender to note where a message names none: nobody, at the address that it came from.
-pub(super) fn anonymous(peer: SocketAddr) -> Upid {
-    Upid::new("", peer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,7 +198,7 @@ mod tests {
         assert_eq!(length, PONG.len());
         assert_eq!(posted.to, "slave-observer(1)");
         assert_eq!(posted.name, "mesos.internal.PongSlaveMessage");
-        assert_eq!(posted.from, "slave(1)@127.0.0.1:15051".parse().ok());
+        assert_eq!(posted.from, "slave(1)@127.0.0.1:15051".parse().unwrap());
         assert_eq!((posted.epoch, posted.body.bytes()), (None, &b""[..]));
     }
 
@@ -213,7 +209,7 @@ mod tests {
         assert_eq!(posted.to, "slave(1)");
         assert_eq!(
             posted.from,
-            "slave-observer(1)@127.0.0.1:15050".parse().ok()
+            "slave-observer(1)@127.0.0.1:15050".parse().unwrap()
         );
         assert_eq!(
             (posted.epoch, posted.body.bytes()),
@@ -237,6 +233,7 @@ mod tests {
             b"POST /api/v1/scheduler HTTP/1.1\r\n\r\n",
             b"POST /master/teardown HTTP/1.1\r\n\r\n",
             b"POST /mesos.internal.X HTTP/1.1\r\n\r\n",
+            b"POST /master/mesos.internal.X HTTP/1.1\r\nUser-Agent: curl\r\n\r\n",
             b"\x16\x03\x01",
             b"PUT /",
         ] {

@@ -17,6 +17,7 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
 use tokio::net::TcpStream;
 
@@ -38,7 +39,7 @@ pub(super) async fn carry<E: Edge>(
     let io = TokioIo::new(Rewind::new(read, stream));
     let service = service_fn(move |request| {
         let (edge, cut) = (edge.clone(), cut.clone());
-        async move { Ok::<_, Infallible>(respond(&edge, request, peer, cut).await) }
+        async move { Ok::<_, Infallible>(respond(&edge, request, cut).await) }
     });
     // Not `pipeline_flush`: it holds back the answer to whatever has more bytes behind it, also when
     // those are what could not be parsed, or when the answer is a stream.
@@ -56,7 +57,6 @@ pub(super) async fn carry<E: Edge>(
 async fn respond<E: Edge>(
     edge: &Arc<E>,
     request: http::Request<Incoming>,
-    peer: SocketAddr,
     cut: Cut,
 ) -> http::Response<Outgoing> {
     let (parts, incoming) = request.into_parts();
@@ -66,13 +66,11 @@ async fn respond<E: Edge>(
         Err(answer) => return finish(answer, false).await,
     };
     if parts.method == http::Method::POST
-        && let Some((to, name)) = head::target(parts.uri.path())
+        && let Some(to) = head::target(parts.uri.path())
+        && let Some(from) = sender(&parts.headers)
     {
-        return finish(
-            receive(edge, &parts.headers, (to, name), &body, peer).await,
-            false,
-        )
-        .await;
+        let answer = receive(edge, &parts.headers, from, to, &body).await;
+        return finish(answer, false).await;
     }
     let request = Request {
         method: parts.method,
@@ -114,33 +112,36 @@ fn too_long() -> Answer {
     )
 }
 
+fn sender(headers: &http::HeaderMap) -> Option<Upid> {
+    let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    head::sender(value("libprocess-from"), value("user-agent"))
+}
+
 /// An actor message that came over a connection which had begun with something else.
 async fn receive<E: Edge>(
     edge: &Arc<E>,
     headers: &http::HeaderMap,
+    from: Upid,
     (to, name): (String, &str),
     body: &[u8],
-    peer: SocketAddr,
 ) -> Answer {
     if !edge.has_actor(&to) {
         return Answer::empty(StatusCode::NOT_FOUND);
     }
-    let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
     let epoch = headers
         .get(EPOCH_HEADER)
         .and_then(|value| value.to_str().ok());
     match Message::decode(name, body) {
         Ok(message) => {
-            let from = head::sender(value("libprocess-from"), value("user-agent"));
             let letter = Letter {
-                from: from.unwrap_or_else(|| head::anonymous(peer)),
+                from,
                 to,
                 epoch: epoch.and_then(|epoch| epoch.parse().ok()),
                 message,
             };
             edge.deliver(letter).await;
         }
-        Err(error) => tracing::warn!(%peer, name, %error, "dropped a message"),
+        Err(error) => tracing::warn!(%from, name, %error, "dropped a message"),
     }
     Answer::empty(StatusCode::ACCEPTED)
 }

@@ -130,7 +130,11 @@ fn executor(o: &mut Object<'_>, run: &RunRead) {
         o.text("type", info.r#type().as_str_name());
     }
     tasks(o, "tasks", &[&run.launched]);
-    tasks(o, "queued_tasks", &[&run.queued]);
+    o.list("queued_tasks", |l| {
+        for task in &run.queued {
+            l.object(|o| legacy::queued(o, &task.whole()));
+        }
+    });
     // compat: what is over but not acknowledged counts as completed here (slave/http.cpp).
     tasks(
         o,

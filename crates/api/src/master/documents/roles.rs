@@ -1,10 +1,9 @@
 //! `/roles`: who shares the cluster.
 
 use super::document;
-use crate::json::{self, Object};
-use crate::master::roles::{Role, WEIGHT, known};
+use crate::json::Object;
+use crate::master::roles::{Amounts, Role, WEIGHT, add_amounts, known};
 use crate::read::MasterRead;
-use meseta_model::resources::Quantities;
 
 pub(crate) fn roles(read: &MasterRead) -> String {
     document(|o| {
@@ -23,16 +22,20 @@ fn write(o: &mut Object<'_>, name: &str, role: &Role) {
         o.text("role", name);
         o.object("guarantee", |_| {});
         o.object("limit", |_| {});
-        quantities(o, "consumed", &role.consumed);
+        amounts(o, "consumed", &role.consumed);
     });
-    let allocated = role.allocated.quantities();
-    let offered = role.offered.quantities();
-    let mut both = allocated.clone();
-    both.add(&offered);
-    quantities(o, "resources", &both);
-    quantities(o, "allocated", &allocated);
-    quantities(o, "offered", &offered);
-    quantities(o, "reserved", &role.reserved.quantities());
+    let mut both = role.allocated.clone();
+    both += &role.offered;
+    for (name, resources) in [
+        ("resources", &both),
+        ("allocated", &role.allocated),
+        ("offered", &role.offered),
+        ("reserved", &role.reserved),
+    ] {
+        let mut sums = Amounts::new();
+        add_amounts(&mut sums, resources);
+        amounts(o, name, &sums);
+    }
     o.list("frameworks", |l| {
         for id in &role.frameworks {
             l.text(id.as_str());
@@ -40,10 +43,10 @@ fn write(o: &mut Object<'_>, name: &str, role: &Role) {
     });
 }
 
-fn quantities(o: &mut Object<'_>, name: &str, quantities: &Quantities) {
+fn amounts(o: &mut Object<'_>, name: &str, amounts: &Amounts) {
     o.object(name, |o| {
-        for (name, quantity) in quantities.iter() {
-            json::number(o.key(name.as_str()), quantity.to_f64());
+        for (name, amount) in amounts {
+            o.number(name, *amount);
         }
     });
 }
