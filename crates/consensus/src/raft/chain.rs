@@ -4,7 +4,7 @@ use openraft::EntryPayload;
 
 use super::snapshot::Snapshot;
 use super::store::{Known, StoreError};
-use super::types::{Entry, LogId};
+use super::types::{Entry, LogId, Membership};
 
 /// Checks that the records of a log follow one another without a gap.
 pub(crate) struct Chain {
@@ -17,6 +17,8 @@ pub(crate) struct Chain {
     /// Up to here nothing is expected of the ops: the snapshot covers them.
     place: Option<LogId>,
     op_at_place: u64,
+    /// The newest so far.
+    membership: Option<Membership>,
 }
 
 impl Chain {
@@ -43,6 +45,7 @@ impl Chain {
             last_op: None,
             place,
             op_at_place: snapshot.map_or(0, |snapshot| snapshot.op_at_place),
+            membership: snapshot.map(|snapshot| snapshot.membership.membership().clone()),
         })
     }
 
@@ -70,12 +73,16 @@ impl Chain {
         }
         self.next_key += 1;
         self.tail = Some(entry.log_id);
+        if let EntryPayload::Membership(membership) = entry.payload {
+            self.membership = Some(membership);
+        }
         Ok(())
     }
 
-    pub(crate) fn end(self) -> Result<(), StoreError> {
+    /// The newest membership, if there is one.
+    pub(crate) fn end(self) -> Result<Option<Membership>, StoreError> {
         if self.tail == self.expected_tail {
-            return Ok(());
+            return Ok(self.membership);
         }
         let place = |place: Option<LogId>| place.map_or("none".to_owned(), |p| p.index.to_string());
         let (found, expected) = (place(self.tail), place(self.expected_tail));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::{Command, Engine};
-use super::open::{Config, OpenError, prepare, sync_name};
+use super::open::{Config, OpenError, prepare, sync_names};
 use super::store::Store;
 use crate::coordinator::{Coordinator, Refusal};
 use crate::events::{self, Events, Sender, Waiting};
@@ -23,7 +23,10 @@ use crate::limits;
 pub fn open(config: &Config) -> Result<(Box<dyn Coordinator>, Events), OpenError> {
     let path = prepare(&config.dir)?;
     let store = Store::open(&path, config.node, config.machine.tag())?;
-    sync_name(&config.dir)?;
+    if store.now_known().tail.is_none() {
+        // Before the first record, and so before anything is reported committed.
+        sync_names(&config.dir)?;
+    }
     start(store, config.log_bytes, &path)
 }
 

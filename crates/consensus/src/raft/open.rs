@@ -128,30 +128,21 @@ impl OpenError {
     }
 }
 
-/// Makes the directory, durably, and names the file in it.
+/// Makes the directory and names the file in it.
 pub(crate) fn prepare(dir: &Path) -> Result<PathBuf, OpenError> {
-    let io = |path: &Path, error| OpenError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    fs::create_dir_all(dir).map_err(|error| io(dir, error))?;
-    for made in dir
-        .ancestors()
-        .take(2)
-        .filter(|made| !made.as_os_str().is_empty())
-    {
-        fs::File::open(made)
-            .and_then(|dir| dir.sync_all())
-            .map_err(|error| OpenError::io(made, error))?;
-    }
+    fs::create_dir_all(dir).map_err(|error| OpenError::io(dir, error))?;
     Ok(dir.join(FILE_NAME))
 }
 
-/// Makes the file's name durable once it is there.
-pub(crate) fn sync_name(dir: &Path) -> Result<(), OpenError> {
-    let sync = fs::File::open(dir).and_then(|dir| dir.sync_all());
-    sync.map_err(|error| OpenError::Io {
-        path: dir.to_owned(),
-        error,
-    })
+/// Makes the names of the file, its directory and that one's directory durable.
+pub(crate) fn sync_names(dir: &Path) -> Result<(), OpenError> {
+    let named = dir
+        .ancestors()
+        .take(2)
+        .filter(|dir| !dir.as_os_str().is_empty());
+    for dir in named {
+        let sync = fs::File::open(dir).and_then(|dir| dir.sync_all());
+        sync.map_err(|error| OpenError::io(dir, error))?;
+    }
+    Ok(())
 }

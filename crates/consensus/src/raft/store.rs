@@ -27,7 +27,7 @@ use super::backend::{Closing, CrashOnly};
 use super::chain::Chain;
 use super::open::OpenError;
 use super::snapshot::Snapshot;
-use super::types::{Entry, LogId, StoredMembership, Vote, entry_of, log_id, record_of};
+use super::types::{Entry, LogId, Membership, StoredMembership, Vote, entry_of, log_id, record_of};
 use crate::limits;
 use crate::record::{AGREEMENT, BadRecord, Kind, Reader, Record};
 
@@ -82,6 +82,10 @@ pub(crate) struct Known {
     pub(crate) committed: Option<LogId>,
     /// Bytes of records in the log.
     pub(crate) log_bytes: u64,
+    /// This node is known to be the only voter.
+    alone: bool,
+    /// The vote is not on the disk yet; it is written along with the next entries.
+    vote_waits: bool,
 }
 
 /// The open file.
@@ -193,7 +197,7 @@ impl Store {
             purged: place("purged")?,
             tail: place("tail")?,
             committed: place("committed")?,
-            log_bytes: 0,
+            ..Known::default()
         };
         let snapshot = self.snapshot()?;
         let mut chain = Chain::starting_at(&known, snapshot.as_ref())?;
@@ -202,8 +206,12 @@ impl Store {
             chain.add(key.value(), self.entry(key.value(), value.value())?)?;
             known.log_bytes += value.value().len() as u64;
         }
-        chain.end()?;
+        known.alone = chain.end()?.is_some_and(|voters| self.is_alone(&voters));
         Ok(Some((identity.index, known)))
+    }
+
+    fn is_alone(&self, membership: &Membership) -> bool {
+        membership.voter_ids().eq([self.node])
     }
 
     /// Whose lock it is does not matter: what is inside is replaced whole, never half.
@@ -290,7 +298,12 @@ impl Store {
         let Some(last) = entries.last() else {
             return Ok(());
         };
-        let committed = self.known().committed;
+        let Known {
+            committed,
+            vote,
+            vote_waits,
+            ..
+        } = self.now_known();
         let bytes = self.write(|tx| {
             let mut log = tx.open_table(LOG)?;
             let mut bytes = 0;
@@ -301,9 +314,19 @@ impl Store {
             }
             self.put_place(tx, "tail", Some(last.log_id))?;
             self.put_place(tx, "committed", committed)?;
+            match vote {
+                Some(vote) if vote_waits => self.put_vote(tx, vote)?,
+                _ => {}
+            }
             Ok(bytes)
         })?;
+        let newest = entries.iter().rev().find_map(|entry| match &entry.payload {
+            EntryPayload::Membership(membership) => Some(self.is_alone(membership)),
+            _ => None,
+        });
         let mut known = self.known();
+        known.alone = newest.unwrap_or(known.alone);
+        known.vote_waits = false;
         known.tail = Some(last.log_id);
         known.log_bytes += bytes;
         Ok(())
@@ -327,6 +350,8 @@ impl Store {
         let mut known = self.known();
         known.tail = tail;
         known.log_bytes -= bytes;
+        // The membership may have been among what is gone.
+        known.alone = false;
         Ok(())
     }
 
@@ -346,27 +371,36 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps the vote. That an own candidacy was won is not written: after a restart the node must win
-    /// again, in a later epoch, so that no epoch is ever led twice.
+    /// Keeps the vote.
+    ///
+    /// That an own candidacy was won is not written: after a restart the node must win again, in a later
+    /// epoch, so that no epoch is ever led twice. And the only voter's candidacy is written along with
+    /// the first entry of its epoch: nobody else can have heard of it before that.
     pub(crate) fn save_vote(&self, vote: Vote) -> Result<(), StoreError> {
         let mut kept = vote;
-        if kept.leader_id.voted_for == Some(self.node) {
-            kept.committed = false;
-        }
+        let own = kept.leader_id.voted_for == Some(self.node);
+        kept.committed &= !own;
         if self.known().vote == Some(kept) {
             return Ok(());
         }
+        let waits = own && self.known().alone;
+        if !waits {
+            self.write(|tx| self.put_vote(tx, kept))?;
+        }
+        let mut known = self.known();
+        known.vote = Some(kept);
+        known.vote_waits = waits;
+        Ok(())
+    }
+
+    fn put_vote(&self, tx: &WriteTransaction, vote: Vote) -> Result<(), StoreError> {
         let mut payload = Vec::new();
-        payload.put_u8(u8::from(kept.committed));
-        payload.put_u8(u8::from(kept.leader_id.voted_for.is_some()));
-        let (epoch, voted_for) = (kept.leader_id.term, kept.leader_id.voted_for.unwrap_or(0));
+        payload.put_u8(u8::from(vote.committed));
+        payload.put_u8(u8::from(vote.leader_id.voted_for.is_some()));
+        let (epoch, voted_for) = (vote.leader_id.term, vote.leader_id.voted_for.unwrap_or(0));
         let record = self.agreement(Kind::Vote, epoch, voted_for, payload.into());
-        self.write(|tx| {
-            tx.open_table(META)?
-                .insert("vote", record.encode().as_slice())?;
-            Ok(())
-        })?;
-        self.known().vote = Some(kept);
+        tx.open_table(META)?
+            .insert("vote", record.encode().as_slice())?;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use redb::{Database, ReadableTable, StorageBackend};
 use super::handle::start;
 use super::log::Log;
 use super::machine::Machine;
-use super::open::{FILE_NAME, OpenError, prepare};
+use super::open::{FILE_NAME, OpenError};
 use super::snapshot::Snapshot;
 use super::store::{LOG, META, SNAPSHOT, Store};
 use super::types::{Batch, Entry, Membership, StoredMembership, Types, Vote, log_id};
@@ -148,6 +148,47 @@ fn an_own_vote_comes_back_as_a_candidacy_and_another_ones_as_it_was() {
         committed: false,
     };
     assert_eq!(reopened(nobody), Some(nobody));
+}
+
+#[test]
+fn the_only_voters_candidacy_is_written_along_with_its_first_entry() {
+    let disk = Disk::default();
+    let open = || Store::open_on(disk.backend(), Path::new("disk"), NODE, MASTER).unwrap();
+    let store = open();
+    filled(&store);
+    drop(store);
+    let store = open();
+    disk.works_for(Some(0));
+    store.save_vote(Vote::new(3, NODE)).unwrap();
+    store.save_vote(Vote::new_committed(3, NODE)).unwrap();
+    assert!(
+        store.save_vote(Vote::new(4, 5)).is_err(),
+        "another one's is written at once"
+    );
+    disk.works_for(None);
+    assert_eq!(store.now_known().vote, Some(Vote::new(3, NODE)));
+    drop(store);
+    let store = open();
+    assert_eq!(
+        store.now_known().vote,
+        Some(Vote::new(2, NODE)),
+        "nobody heard of epoch 3"
+    );
+    store.save_vote(Vote::new(3, NODE)).unwrap();
+    store.append(&[blank(3, 5)]).unwrap();
+    drop(store);
+    assert_eq!(open().now_known().vote, Some(Vote::new(3, NODE)));
+    // With another voter the node may not vote for itself and forget it.
+    let store = open();
+    let two = Membership::new(vec![[NODE, 5].into()], None);
+    let entry = Entry {
+        log_id: log_id(3, 6),
+        payload: EntryPayload::Membership(two),
+    };
+    store.append(&[entry]).unwrap();
+    store.save_vote(Vote::new(4, NODE)).unwrap();
+    drop(store);
+    assert_eq!(open().now_known().vote, Some(Vote::new(4, NODE)));
 }
 
 /// Opens a filled file after it was changed behind the store's back.
@@ -344,6 +385,8 @@ struct DiskState {
     dirty: Vec<(usize, usize)>,
     /// How many more operations work.
     works_for: Option<usize>,
+    /// How many flushes there were.
+    flushes: usize,
     /// An old backend does not write to a disk that was taken out.
     life: u64,
 }
@@ -442,6 +485,7 @@ impl StorageBackend for Backend {
         self.operate(|state| {
             state.flushed.clone_from(&state.seen);
             state.dirty.clear();
+            state.flushes += 1;
         })
     }
 
@@ -656,6 +700,50 @@ fn a_disk_that_fails_ends_the_lead_and_nothing_committed_is_lost() {
     coordinator.close();
 }
 
+/// Time is mostly flushes, and unlike time they can be counted.
+#[test]
+fn a_lead_and_a_commit_take_few_flushes() {
+    let disk = Disk::default();
+    let flushes = || std::mem::take(&mut disk.state().flushes);
+    let lead = || {
+        let store = Store::open_on(disk.backend(), Path::new("disk"), NODE, MASTER).unwrap();
+        let (coordinator, mut events) = start(store, limits::LOG_BYTES, Path::new("disk")).unwrap();
+        coordinator.campaign().unwrap();
+        assert!(matches!(events.blocking_recv(), Some(Event::Led { .. })));
+        (coordinator, events)
+    };
+    let (coordinator, mut events) = lead();
+    // Made: 3; whose it is, who votes, and the first record of the epoch: 2 each.
+    assert_eq!(flushes(), 9);
+    for seq in 1..=10 {
+        coordinator.propose(seq, Bytes::from_static(b"op")).unwrap();
+        assert!(matches!(
+            events.blocking_recv(),
+            Some(Event::Committed { .. })
+        ));
+    }
+    assert_eq!(flushes(), 20, "two phases each");
+    // While one flush is on its way, everything else waits and shares the next.
+    let busy = disk.state();
+    for seq in 1..=1_000 {
+        coordinator.propose(seq, Bytes::from_static(b"op")).unwrap();
+    }
+    drop(busy);
+    for _ in 1..=1_000 {
+        assert!(matches!(
+            events.blocking_recv(),
+            Some(Event::Committed { .. })
+        ));
+    }
+    let shared = flushes();
+    assert!(shared <= 6, "{shared} flushes for 1000 commits");
+    coordinator.close();
+    assert_eq!(flushes(), 0, "a stop writes nothing");
+    let _again = lead();
+    // redb's check: 5; the first record of the epoch: 2.
+    assert_eq!(flushes(), 7);
+}
+
 #[test]
 fn a_disk_that_fails_before_the_lead_is_reported_too() {
     let disk = Disk::default();
@@ -666,12 +754,4 @@ fn a_disk_that_fails_before_the_lead_is_reported_too() {
     let failed = events.blocking_recv();
     assert!(matches!(failed, Some(Event::Failed { .. })), "{failed:?}");
     assert_eq!(events.blocking_recv(), None);
-}
-
-#[test]
-fn preparing_a_directory_makes_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = prepare(&dir.path().join("a/b")).unwrap();
-    assert_eq!(path, dir.path().join("a/b").join(FILE_NAME));
-    assert!(dir.path().join("a/b").is_dir());
 }
