@@ -97,3 +97,100 @@ fn cut(text: &str, dots: &str) -> String {
     }
     format!("{}{dots}", &text[..end])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(value: Option<&str>, shell: bool, arguments: &[&str]) -> String {
+        let command = v1::CommandInfo {
+            value: value.map(str::to_owned),
+            shell: Some(shell),
+            arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
+            ..Default::default()
+        };
+        let task = v1::TaskInfo {
+            task_id: v1::TaskId {
+                value: "t".to_owned(),
+            },
+            ..Default::default()
+        };
+        let name = command_executor_name(&task, &command);
+        let prefix = "Command Executor (Task: t) ";
+        name.strip_prefix(prefix).unwrap().to_owned()
+    }
+
+    #[test]
+    fn names_quote_the_beginning_of_the_command() {
+        assert_eq!(name(None, true, &[]), "(Command: NO COMMAND)");
+        assert_eq!(name(None, false, &[]), "(Command: NO EXECUTABLE)");
+        assert_eq!(
+            name(Some("echo hello"), true, &[]),
+            "(Command: sh -c 'echo hello')"
+        );
+        let fifteen = "123456789012345";
+        assert_eq!(
+            name(Some(fifteen), true, &[]),
+            format!("(Command: sh -c '{fifteen}')")
+        );
+        assert_eq!(
+            name(Some("1234567890123456"), true, &[]),
+            "(Command: sh -c '123456789012...')"
+        );
+        assert_eq!(
+            name(Some("ls"), false, &["ls", "/"]),
+            "(Command: [ls, ls, /])"
+        );
+        assert_eq!(
+            name(Some("/usr/bin/python"), false, &["python"]),
+            "(Command: [/usr/bin/pyt...])"
+        );
+    }
+
+    #[test]
+    fn a_cut_never_falls_within_a_character() {
+        assert_eq!(
+            name(Some("12345678901äöüäöü"), true, &[]),
+            "(Command: sh -c '12345678901...')"
+        );
+    }
+
+    #[test]
+    fn it_gets_a_little_of_its_own_under_the_role_of_its_task() {
+        let task = v1::TaskInfo {
+            task_id: v1::TaskId {
+                value: "t".to_owned(),
+            },
+            resources: vec![overhead(
+                "cpus",
+                1.0,
+                Some(v1::resource::AllocationInfo {
+                    role: Some("r".to_owned()),
+                }),
+            )],
+            kill_policy: Some(v1::KillPolicy {
+                grace_period: Some(v1::DurationInfo {
+                    nanoseconds: 3_000_000_000,
+                }),
+            }),
+            ..Default::default()
+        };
+        let made = command_executor("/l", &"f".into(), &task);
+        let roles: Vec<_> = made
+            .resources
+            .iter()
+            .map(|resource| resource.allocation_info.as_ref().unwrap().role())
+            .collect();
+        assert_eq!(roles, ["r", "r"]);
+        let amounts: Vec<_> = made
+            .resources
+            .iter()
+            .map(|resource| resource.scalar.as_ref().unwrap().value)
+            .collect();
+        assert_eq!(amounts, [0.1, 32.0]);
+        assert_eq!(
+            made.shutdown_grace_period.unwrap().nanoseconds,
+            5_000_000_000
+        );
+    }
+}

@@ -153,3 +153,127 @@ fn is_within(was: &v1::value::Ranges, is: &v1::value::Ranges) -> bool {
     };
     was.range.iter().all(within)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meseta_model::resources::ResourceFormat;
+    use meseta_model::roles::Role;
+
+    fn info(resources: &str, attributes: &str) -> v1::AgentInfo {
+        let resources = Resources::parse(resources, &Role::new("*")).unwrap();
+        v1::AgentInfo {
+            hostname: "h".to_owned(),
+            resources: resources.to_wire(ResourceFormat::PostRefinement),
+            attributes: meseta_model::attributes::parse(attributes).unwrap(),
+            ..Default::default()
+        }
+    }
+
+    fn additive(old: &v1::AgentInfo, new: &v1::AgentInfo) -> String {
+        let result = check(ReconfigurationPolicy::Additive, old, new);
+        match result {
+            Ok(()) => "fine".to_owned(),
+            Err(refused) => {
+                let text = refused.to_string();
+                let prefix = "Configuration change not permitted under 'additive' policy: ";
+                text.strip_prefix(prefix).unwrap().to_owned()
+            }
+        }
+    }
+
+    #[test]
+    fn equal_names_both_sides() {
+        let policy = ReconfigurationPolicy::Equal;
+        let old = info("cpus:4;ports:[1-9]", "rack:r1");
+        assert_eq!(check(policy, &old, &old), Ok(()));
+        let reordered = info("ports:[1-9];cpus:4", "rack:r1");
+        assert_eq!(check(policy, &old, &reordered), Ok(()));
+        let refused = check(policy, &old, &info("cpus:5;ports:[1-9]", "rack:r1")).unwrap_err();
+        let rule = "-".repeat(60);
+        let side = |cpus| {
+            format!(
+                "hostname: h\nport: 5051\nresources: cpus:{cpus}; ports:[1-9]\nattributes: rack:r1"
+            )
+        };
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "Incompatible agent info detected.\n{rule}\nOld agent info:\n{}\n{rule}\nNew agent \
+                 info:\n{}\n{rule}",
+                side(4),
+                side(5)
+            )
+        );
+    }
+
+    #[test]
+    fn additive_lets_everything_grow() {
+        let old = info("cpus:4;ports:[5-9];tags:{a}", "rack:r1;slots:[1-3]");
+        let new = info(
+            "cpus:8;ports:[1-9];tags:{a,b};disk:5",
+            "rack:r1;slots:[1-4];x:y",
+        );
+        assert_eq!(additive(&old, &new), "fine");
+        assert_eq!(additive(&old, &old), "fine");
+    }
+
+    #[test]
+    fn additive_refuses_the_rest() {
+        let old = info("cpus:4;ports:[5-9];tags:{a}", "rack:r1;slots:[1-3]");
+        let change = |change: fn(&mut v1::AgentInfo)| {
+            let mut new = old.clone();
+            change(&mut new);
+            additive(&old, &new)
+        };
+        assert_eq!(
+            change(|new| new.hostname = "i".to_owned()),
+            "Hostname changed from h to i"
+        );
+        assert_eq!(
+            change(|new| new.port = Some(7)),
+            "Port changed from 5051 to 7"
+        );
+        assert_eq!(
+            change(|new| new.resources = info("cpus:3;ports:[5-9];tags:{a}", "").resources),
+            "Value of scalar resource 'cpus' decreased from 4 to 3"
+        );
+        assert_eq!(
+            change(|new| new.resources = info("cpus:4;tags:{a}", "").resources),
+            "Resource not found: ports:[5-9]"
+        );
+        assert_eq!(
+            change(|new| new.resources = info("cpus:4;ports:[6-9];tags:{a}", "").resources),
+            "Previous value of range resource 'ports' ([5-9]) not included in current [6-9]"
+        );
+        assert_eq!(
+            change(|new| new.resources = info("cpus:4;ports:[5-9];tags:{b}", "").resources),
+            "Previous value of resource 'tags' (tags:{a}) not included in current tags:{b}"
+        );
+        assert_eq!(
+            change(|new| new.attributes = info("", "rack:r2;slots:[1-3]").attributes),
+            "Value of attribute 'rack' changed from rack:r1 to rack:r2"
+        );
+        assert_eq!(
+            change(|new| new.attributes = info("", "rack:r1;slots:[2-3]").attributes),
+            "Value of attribute 'slots' changed from slots:[1-3] to slots:[2-3]"
+        );
+        assert_eq!(
+            change(|new| new.attributes = info("", "rack:3;slots:[1-3]").attributes),
+            "Type of attribute 'rack' changed"
+        );
+        assert_eq!(
+            change(|new| new.attributes.truncate(1)),
+            "Couldn't find attribute slots:[1-3]"
+        );
+    }
+
+    #[test]
+    fn a_domain_may_be_added_but_not_changed() {
+        let old = info("cpus:4", "");
+        let mut new = old.clone();
+        new.domain = Some(v1::DomainInfo::default());
+        assert_eq!(additive(&old, &new), "fine");
+        assert_eq!(additive(&new, &old), "Domain changed");
+    }
+}

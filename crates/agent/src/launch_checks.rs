@@ -96,16 +96,11 @@ impl Launch {
 
     /// To the form of resources that the agent works with.
     pub(crate) fn upgrade_resources(&mut self) -> Result<(), Verdict> {
-        let executors = self
-            .tasks
-            .iter_mut()
-            .filter_map(|task| task.executor.as_mut());
-        let lists = executors.map(|executor| &mut executor.resources);
-        let mut result = lists
-            .map(|list| format::upgrade(list))
-            .collect::<Result<(), _>>();
-        result = result.and_then(|()| format::upgrade(&mut self.executor.resources));
+        let mut result = format::upgrade(&mut self.executor.resources);
         for task in &mut self.tasks {
+            if let Some(executor) = &mut task.executor {
+                result = result.and_then(|()| format::upgrade(&mut executor.resources));
+            }
             result = result.and_then(|()| format::upgrade(&mut task.resources));
         }
         result.map_err(|error| self.invalid(error.to_string()))

@@ -60,7 +60,7 @@ pub const REMEMBERED_UUIDS: usize = 2 * UNACKNOWLEDGED_UPDATES_PER_TASK;
 pub const STRAY_STREAMS_PER_FRAMEWORK: usize = 1000;
 
 /// Tasks that wait for one executor to subscribe. Past it a launch is answered TASK_DROPPED.
-pub const QUEUED_TASKS_PER_EXECUTOR: usize = 100_000;
+pub const QUEUED_TASKS_PER_EXECUTOR: usize = 20_000;
 
 /// Directories that wait for collection; past it the oldest goes at once.
 pub const GARBAGE: usize = 100_000;

@@ -26,6 +26,8 @@ impl Agent {
         }
         match message {
             Message::PingSlave(ping) => self.pinged(out, from, ping.connected),
+            // The process that the agent lives in speaks for its operator.
+            Message::Shutdown(_) if *from == self.pid => self.shutdown_requested(out),
             Message::FrameworkToExecutor(message) => self.framework_message(out, *message),
             message if self.registration.is_master(from) => self.master_message(out, message),
             // From a master that does not lead (any more), or a stranger.
@@ -58,11 +60,7 @@ impl Agent {
                 let pid = m.pid.and_then(|pid| pid.parse().ok());
                 self.update_framework(out, &id, pid, m.framework_info);
             }
-            Message::ReconcileTasks(m) => {
-                if self.phase == Phase::Running {
-                    self.reconcile(out, *m);
-                }
-            }
+            Message::ReconcileTasks(m) if self.phase == Phase::Running => self.reconcile(out, *m),
             Message::CheckpointResources(m) => self.checkpoint_resources(out, &m.resources),
             Message::Shutdown(m) => self.shutdown_message(out, m.message.as_deref()),
             // Not meant for agents, or for capabilities that this agent does not announce.

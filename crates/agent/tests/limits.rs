@@ -1,0 +1,258 @@
+//! Every limit is reached, and what is written beside it happens.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use meseta_agent::event::{Effect, Event, Timer};
+use meseta_agent::limits;
+use meseta_agent::view::Delta;
+use meseta_model::edge::{Outcome, RefusalKind};
+use meseta_model::step::Effect as Wish;
+use meseta_proto::mesos::internal;
+use meseta_proto::mesos::v1;
+use support::script::Script;
+
+type Wishes = Vec<Wish<Timer, Effect>>;
+
+fn run(script: &mut Script, line: &str) -> Wishes {
+    script.run_watched(line, &mut |_, _| {})
+}
+
+fn started() -> Script {
+    let mut script = Script::default();
+    for line in ["start", "detect", "advance 2secs", "registered"] {
+        run(&mut script, line);
+    }
+    script
+}
+
+/// A registered agent with a running executor `e1` of framework `f1`.
+fn with_executor() -> Script {
+    let mut script = started();
+    script.run("framework f1");
+    for line in [
+        "run-task f1 t1 executor=e1",
+        "container launched c1",
+        "subscribe f1 e1",
+    ] {
+        script.run(line);
+    }
+    script
+}
+
+fn effects(wishes: &Wishes) -> impl Iterator<Item = &Effect> {
+    wishes.iter().filter_map(|wish| match wish {
+        Wish::Do { effect, .. } => Some(effect),
+        _ => None,
+    })
+}
+
+/// How long from now each such timer was set to.
+fn waits(script: &Script, wishes: &Wishes, of: impl Fn(&Timer) -> bool) -> Vec<Duration> {
+    let now = script.world.now_us;
+    let timers = wishes.iter().filter_map(|wish| match wish {
+        Wish::SetTimer { key, at_us } if of(key) => Some(*at_us),
+        _ => None,
+    });
+    timers.map(|at| Duration::from_micros(at - now)).collect()
+}
+
+fn fire(script: &mut Script, timer: Timer) -> Wishes {
+    let at = script.world.timers.remove(&timer).unwrap();
+    script.world.now_us = at;
+    script.world.step(Event::TimerFired(timer))
+}
+
+fn refusal(wishes: &Wishes) -> Option<RefusalKind> {
+    effects(wishes).find_map(|effect| match effect {
+        Effect::Reply {
+            outcome: Outcome::Refused(refusal),
+            ..
+        } => Some(refusal.kind),
+        _ => None,
+    })
+}
+
+#[test]
+fn registration_attempts_are_at_most_a_minute_apart() {
+    let mut script = Script::default();
+    run(&mut script, "start");
+    run(&mut script, "detect");
+    let mut longest = Duration::ZERO;
+    for _ in 0..200 {
+        let wishes = fire(&mut script, Timer::Register);
+        let wait = waits(&script, &wishes, |timer| *timer == Timer::Register)[0];
+        assert!(wait <= limits::REGISTER_RETRY_MAX);
+        longest = longest.max(wait);
+    }
+    assert!(longest > limits::REGISTER_RETRY_MAX / 2, "{longest:?}");
+}
+
+#[test]
+fn a_broken_link_is_mended_within_a_second() {
+    let mut script = started();
+    let wishes = run(&mut script, "broken");
+    let first = waits(&script, &wishes, |timer| *timer == Timer::Register)[0];
+    assert!(first <= limits::RECONNECT_FIRST);
+    for _ in 0..200 {
+        fire(&mut script, Timer::Register);
+        let wishes = run(&mut script, "broken");
+        let wait = waits(&script, &wishes, |timer| *timer == Timer::Register)[0];
+        assert!(wait <= limits::RECONNECT_RETRY_MAX);
+    }
+}
+
+#[test]
+fn a_master_cannot_announce_any_ping_timeout() {
+    let announced = [
+        (1e9, limits::PING_TIMEOUT_MAX),
+        (1e300, limits::PING_TIMEOUT_DEFAULT),
+        (f64::INFINITY, limits::PING_TIMEOUT_DEFAULT),
+        (f64::NAN, limits::PING_TIMEOUT_DEFAULT),
+        (-3.0, limits::PING_TIMEOUT_DEFAULT),
+        (0.5, limits::PING_TIMEOUT_DEFAULT),
+        (10.9, Duration::from_secs(10)),
+    ];
+    for (seconds, expected) in announced {
+        let mut script = started();
+        let message = internal::SlaveRegisteredMessage {
+            slave_id: v1::AgentId {
+                value: support::script::AGENT_ID.to_owned(),
+            },
+            connection: Some(internal::MasterSlaveConnection {
+                total_ping_timeout_seconds: Some(seconds),
+            }),
+        };
+        let wishes = script.world.step(Event::MessageReceived {
+            from: "master@127.0.0.1:5050".parse().unwrap(),
+            to: "slave(1)".to_owned(),
+            epoch: None,
+            message: message.into(),
+        });
+        let wait = waits(&script, &wishes, |timer| *timer == Timer::PingTimeout);
+        assert_eq!(wait, [expected], "{seconds}");
+    }
+}
+
+#[test]
+fn updates_are_sent_again_at_most_ten_minutes_apart() {
+    let mut script = with_executor();
+    run(&mut script, "update f1 e1 t1 TASK_RUNNING 1");
+    let timer = Timer::UpdateRetry("f1".into(), "t1".into());
+    let mut all = Vec::new();
+    for _ in 0..9 {
+        let wishes = fire(&mut script, timer.clone());
+        all.extend(waits(&script, &wishes, |key| *key == timer));
+        run(&mut script, "ping from=slave-observer(1)@127.0.0.1:5050");
+    }
+    let seconds: Vec<u64> = all.iter().map(Duration::as_secs).collect();
+    assert_eq!(seconds, [20, 40, 80, 160, 320, 600, 600, 600, 600]);
+}
+
+#[test]
+fn unacknowledged_updates_are_bounded_but_for_the_last() {
+    let mut script = with_executor();
+    for n in 0..limits::UNACKNOWLEDGED_UPDATES_PER_TASK {
+        let wishes = run(&mut script, &format!("update f1 e1 t1 TASK_RUNNING {n}"));
+        assert_eq!(refusal(&wishes), None);
+    }
+    let wishes = run(&mut script, "update f1 e1 t1 TASK_RUNNING 5000");
+    assert_eq!(refusal(&wishes), Some(RefusalKind::TooMany));
+    let wishes = run(&mut script, "update f1 e1 t1 TASK_RUNNING 3");
+    assert_eq!(refusal(&wishes), None, "a repetition takes no room");
+    let wishes = run(&mut script, "update f1 e1 t1 TASK_FINISHED 5001");
+    assert_eq!(refusal(&wishes), None, "the end of a task is always taken");
+}
+
+#[test]
+fn statuses_shown_per_task_are_bounded() {
+    let mut script = with_executor();
+    let mut shown = 0;
+    for n in 0..=limits::STATUSES_PER_TASK {
+        let state = if n % 2 == 0 {
+            "TASK_RUNNING"
+        } else {
+            "TASK_STARTING"
+        };
+        for effect in effects(&run(&mut script, &format!("update f1 e1 t1 {state} {n}"))) {
+            if let Effect::Changed(Delta::Task { task, .. }) = effect {
+                shown = task.statuses.len();
+            }
+        }
+    }
+    assert_eq!(shown, limits::STATUSES_PER_TASK);
+}
+
+#[test]
+fn updates_of_tasks_that_never_were_here_are_bounded() {
+    let mut script = with_executor();
+    for n in 0..limits::STRAY_STREAMS_PER_FRAMEWORK {
+        let wishes = run(&mut script, &format!("update f1 e1 x{n} TASK_RUNNING {n}"));
+        assert_eq!(refusal(&wishes), None);
+    }
+    let wishes = run(&mut script, "update f1 e1 y TASK_RUNNING 5000");
+    assert_eq!(refusal(&wishes), Some(RefusalKind::TooMany));
+    let wishes = run(&mut script, "reconcile f1 z");
+    let sent = effects(&wishes).any(|effect| matches!(effect, Effect::Send { .. }));
+    assert!(!sent, "the master asks again later");
+    let wishes = run(&mut script, "update f1 e1 t1 TASK_RUNNING 5001");
+    assert_eq!(
+        refusal(&wishes),
+        None,
+        "a task that is here has its own room"
+    );
+}
+
+#[test]
+fn tasks_that_wait_for_an_executor_are_bounded() {
+    let mut script = started();
+    script.run("framework f1");
+    for n in 0..limits::QUEUED_TASKS_PER_EXECUTOR {
+        run(&mut script, &format!("run-task f1 t{n} executor=e1"));
+    }
+    let text = script.run("run-task f1 more executor=e1").join("\n");
+    let expected = "Too many tasks are waiting for the executor to subscribe";
+    assert!(text.contains(expected), "{text}");
+    assert!(text.contains("state: TaskLost"), "{text}");
+}
+
+#[test]
+fn finished_tasks_of_an_executor_are_bounded() {
+    let mut script = with_executor();
+    let mut forgotten = Vec::new();
+    for n in 0..=limits::COMPLETED_TASKS_PER_EXECUTOR {
+        for line in [
+            format!("run-task f1 x{n} executor=e1"),
+            format!("update f1 e1 x{n} TASK_FINISHED {n}"),
+            format!("ack f1 x{n} {n}"),
+        ] {
+            for effect in effects(&run(&mut script, &line)) {
+                if let Effect::Changed(Delta::TaskForgotten { task, .. }) = effect {
+                    forgotten.push(task.to_string());
+                }
+            }
+        }
+    }
+    assert_eq!(forgotten, ["x0"]);
+}
+
+#[test]
+fn completed_frameworks_are_bounded() {
+    let mut script = started();
+    let mut forgotten = Vec::new();
+    for n in 0..=limits::COMPLETED_FRAMEWORKS {
+        script.run(&format!("framework f{n}"));
+        script.run(&format!("run-task f{n} t"));
+        script.run(&format!("shutdown-framework f{n}"));
+        let wishes = run(&mut script, &format!("container failed c{}", n + 1));
+        for effect in effects(&wishes) {
+            if let Effect::Changed(Delta::FrameworkForgotten(id)) = effect {
+                forgotten.push(id.to_string());
+            }
+        }
+    }
+    assert_eq!(forgotten, ["f0"]);
+}
