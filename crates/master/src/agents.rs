@@ -50,8 +50,9 @@ pub(crate) struct Agent {
     /// It gets offers made of it.
     pub(crate) active: bool,
     pub(crate) leaving: Option<Leaving>,
-    /// It shut down or was replaced at its address: if that could not be written, it is tried again.
-    pub(crate) over: bool,
+    /// It shut down or was replaced at its address, and which of these, in the words of the metric. If
+    /// its removal could not be written, it is tried again.
+    pub(crate) over: Option<&'static str>,
     pub(crate) registered_time: f64,
     pub(crate) reregistered_time: Option<f64>,
     /// The N of the `slave-observer(N)` that pings it.

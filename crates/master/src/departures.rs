@@ -9,7 +9,7 @@ use v1::task_status::Reason;
 
 use crate::agents::Leaving;
 use crate::event::{Effect, Timer};
-use crate::limits::{RECOVERED_PAUSE_US, RECOVERED_SLICE};
+use crate::limits::{RECOVERED_PAUSE_US, RECOVERED_SLICE, RETRY_US};
 use crate::master::Reign;
 use crate::notice::Notice;
 use crate::proposals::Pending;
@@ -31,9 +31,9 @@ impl Reign {
     }
 
     /// Has it written that an agent is no more.
-    pub(crate) fn remove_agent(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
+    pub(crate) fn remove_agent(&mut self, turn: &mut Turn<'_>, id: &AgentId, reason: &'static str) {
         let leaving = self.agents.get_mut(id).map(|agent| {
-            agent.over = true;
+            agent.over = Some(reason);
             agent.leaving
         });
         if leaving.is_some_and(|leaving| leaving != Some(Leaving::Removed)) {
@@ -64,12 +64,24 @@ impl Reign {
             return;
         };
         agent.leaving = None;
-        agent.active = agent.connected && !agent.over;
+        agent.active = agent.connected && agent.over.is_none();
         if agent.active {
             self.allocator.activate_agent(turn.now.mono_us, id);
             self.nudge(turn);
         }
         self.agent_changed(turn, id);
+    }
+
+    /// An agent that could not be given up: missed pings lead there again by themselves, a timer that
+    /// has fired does not.
+    pub(crate) fn give_up_later(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
+        match self.agents.get(id) {
+            Some(agent) if !agent.connected => {
+                turn.timer(Timer::AgentReregister(id.clone()), RETRY_US);
+            }
+            Some(_) => {}
+            None => turn.timer(Timer::RecoveredAgents, RETRY_US),
+        }
     }
 
     /// It is written that the agent is unreachable.
@@ -99,7 +111,9 @@ impl Reign {
 
     /// It is written that the agent was removed.
     pub(crate) fn agent_removed(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
-        turn.count(Counter::AgentRemovals("reason_registered"));
+        if let Some(reason) = self.agents.get(id).and_then(|agent| agent.over) {
+            turn.count(Counter::AgentRemovals(reason));
+        }
         let verdict = Verdict {
             aware: TaskState::TaskGone,
             unaware: TaskState::TaskLost,
@@ -234,7 +248,7 @@ impl Reign {
         let id = AgentId::from(&message.slave_id);
         let known = self.agents.get(&id).is_some_and(|agent| agent.pid == *from);
         if known {
-            self.remove_agent(turn, &id);
+            self.remove_agent(turn, &id, "reason_unregistered");
         } else {
             turn.count(Counter::DroppedMessages);
         }

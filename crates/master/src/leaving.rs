@@ -10,7 +10,7 @@ use v1::task_status::Reason;
 
 use crate::event::Timer;
 use crate::frameworks::{Connection, Framework};
-use crate::limits::FAILOVER_RETRY_US;
+use crate::limits::RETRY_US;
 use crate::master::Reign;
 use crate::proposals::Pending;
 use crate::registry::{Disconnected, Op};
@@ -87,7 +87,7 @@ impl Reign {
             .get(id)
             .is_some_and(|subscriber| !subscriber.gone);
         if away && coming {
-            turn.timer(Timer::Failover(id.clone()), FAILOVER_RETRY_US);
+            turn.timer(Timer::Failover(id.clone()), RETRY_US);
         } else if away {
             self.remove_framework(turn, id, None);
         }
@@ -150,7 +150,7 @@ impl Reign {
         if let Some(framework) = self.frameworks.get_mut(id) {
             framework.removing = false;
             if framework.connection.is_none() {
-                turn.timer(Timer::Failover(id.clone()), FAILOVER_RETRY_US);
+                turn.timer(Timer::Failover(id.clone()), RETRY_US);
             }
         }
     }

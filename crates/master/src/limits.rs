@@ -31,6 +31,6 @@ pub const RECOVERED_SLICE: usize = 100;
 /// Microseconds between two such steps.
 pub const RECOVERED_PAUSE_US: u64 = 100_000;
 
-/// Microseconds after which a framework's removal is tried again when it could not be written, or when
-/// the framework was just about to come back.
-pub const FAILOVER_RETRY_US: u64 = 1_000_000;
+/// Microseconds after which something is tried again that a timer led to and that could not be written:
+/// the removal of a framework (also when it was just about to come back), giving up an agent.
+pub const RETRY_US: u64 = 1_000_000;

@@ -6,7 +6,6 @@ use meseta_proto::mesos::internal;
 
 use crate::event::Timer;
 use crate::master::Reign;
-use crate::proposals::Pending;
 use crate::turn::Turn;
 use crate::view::Counter;
 
@@ -36,11 +35,13 @@ impl Reign {
         if agent.ping_unanswered {
             agent.missed_pings = agent.missed_pings.saturating_add(1);
         }
-        let (over, leaving) = (agent.over, agent.leaving.is_some());
-        if over && !leaving {
-            self.remove_agent(turn, id);
-        } else if agent.missed_pings >= limit && !leaving {
-            self.give_up(turn, id);
+        let (over, missed) = (agent.over, agent.missed_pings);
+        if agent.leaving.is_none() {
+            match over {
+                Some(reason) => self.remove_agent(turn, id, reason),
+                None if missed >= limit => self.give_up(turn, id),
+                None => {}
+            }
         }
         self.ping(turn, id);
     }
@@ -70,13 +71,6 @@ impl Reign {
             self.disconnect_agent(turn, &id);
         }
         self.driver_gone(turn, peer);
-        for pending in self.proposals.pending_mut() {
-            match pending {
-                Pending::Admit(admission) if admission.pid == *peer => admission.gone = true,
-                Pending::Return(back) if back.pid == *peer => back.gone = true,
-                _ => {}
-            }
-        }
     }
 
     /// The link to an agent broke: no more offers of it, and it has a while to come back.

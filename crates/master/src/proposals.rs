@@ -160,7 +160,11 @@ impl Reign {
             Pending::Return(back) => {
                 self.agents.returning.remove(&back.id);
             }
-            Pending::Unreachable(agent) | Pending::Remove(agent) => self.still_here(turn, &agent),
+            Pending::Unreachable(agent) => {
+                self.still_here(turn, &agent);
+                self.give_up_later(turn, &agent);
+            }
+            Pending::Remove(agent) => self.still_here(turn, &agent),
             Pending::Gone(agent, requests) => {
                 self.still_here(turn, &agent);
                 refuse(turn, requests);

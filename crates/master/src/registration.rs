@@ -18,6 +18,9 @@ use crate::registry::Op;
 use crate::turn::Turn;
 use crate::view::{Counter, Delta};
 
+/// Why an agent is removed whose address another one has now, in the words of the metric.
+const REPLACED: &str = "reason_registered";
+
 /// A description of an agent that makes sense.
 #[derive(Debug)]
 pub(crate) struct Description {
@@ -34,8 +37,6 @@ pub(crate) struct Admission {
     pub(crate) pid: Upid,
     pub(crate) id: AgentId,
     pub(crate) description: Description,
-    /// Its link broke meanwhile.
-    pub(crate) gone: bool,
 }
 
 /// A known agent whose return is being written, or needs no writing.
@@ -49,8 +50,6 @@ pub(crate) struct Return {
     pub(crate) frameworks: Vec<v1::FrameworkInfo>,
     /// It was unreachable: frameworks are told where their tasks stand.
     pub(crate) was_unreachable: bool,
-    /// Its link broke meanwhile.
-    pub(crate) gone: bool,
 }
 
 impl Reign {
@@ -77,13 +76,13 @@ impl Reign {
             .get(&pid)
             .and_then(|id| self.agents.get(id))
         {
-            if agent.connected && !agent.over {
+            if agent.connected && agent.over.is_none() {
                 // A retry: our answer was lost.
                 let (id, pid) = (agent.id.clone(), agent.pid.clone());
                 return self.greet(turn, &id, &pid);
             }
             let id = agent.id.clone();
-            self.remove_agent(turn, &id);
+            self.remove_agent(turn, &id, REPLACED);
         }
         if self.agents.admitting.contains(&pid) || self.proposals.is_full() {
             return;
@@ -93,7 +92,6 @@ impl Reign {
         self.agents.next_number += 1;
         let mut description = description;
         description.info.id = Some(id.to_wire());
-        turn.push(Effect::Link(pid.clone()));
         let op = Op::AgentAdmitted {
             info: Box::new(description.info.clone()),
         };
@@ -101,23 +99,22 @@ impl Reign {
             pid,
             id,
             description,
-            gone: false,
         };
         self.propose(turn, &op, Pending::Admit(Box::new(admission)));
     }
 
     /// The admission is durable.
     pub(crate) fn agent_admitted(&mut self, turn: &mut Turn<'_>, admission: Admission) {
-        let Admission { pid, id, gone, .. } = &admission;
-        self.agents.admitting.remove(pid);
+        let Admission {
+            pid,
+            id,
+            description,
+        } = admission;
+        self.agents.admitting.remove(&pid);
         turn.count(Counter::AgentRegistrations);
-        let (id, pid, gone) = (id.clone(), pid.clone(), *gone);
-        self.add_agent(turn, &id, pid.clone(), admission.description, None);
+        self.add_agent(turn, &id, pid.clone(), description, None);
         self.greet(turn, &id, &pid);
         self.nudge(turn);
-        if gone {
-            self.disconnect_agent(turn, &id);
-        }
     }
 
     fn greet(&mut self, turn: &mut Turn<'_>, id: &AgentId, pid: &Upid) {
@@ -175,7 +172,6 @@ impl Reign {
             executors: message.executor_infos,
             tasks: message.tasks,
             frameworks: message.frameworks,
-            gone: false,
         };
         self.let_back_in(turn, back);
     }
@@ -196,7 +192,6 @@ impl Reign {
 
     /// Writes what must be written first: unknown frameworks, then the agent itself.
     fn let_back_in(&mut self, turn: &mut Turn<'_>, back: Return) {
-        turn.push(Effect::Link(back.pid.clone()));
         let met = crate::reign::unknown_frameworks(self, back.frameworks.iter());
         let info = Box::new(back.description.info.clone());
         let op = match self.registry.agents().get(&back.id) {
@@ -218,16 +213,16 @@ impl Reign {
     /// The agent may come back, durably so.
     pub(crate) fn agent_returned(&mut self, turn: &mut Turn<'_>, back: Return) {
         self.agents.returning.remove(&back.id);
+        if !crate::reign::unknown_frameworks(self, back.frameworks.iter()).is_empty() {
+            // A framework that it brings could not be written: its tasks would be taken for orphans.
+            // The agent asks again.
+            return;
+        }
         turn.count(Counter::AgentReregistrations);
-        let id = back.id.clone();
-        let gone = back.gone;
-        if self.agents.registered.contains_key(&id) {
+        if self.agents.registered.contains_key(&back.id) {
             self.known_agent_returned(turn, back);
         } else {
             self.readmit(turn, back);
-        }
-        if gone {
-            self.disconnect_agent(turn, &id);
         }
     }
 
@@ -261,13 +256,14 @@ impl Reign {
         agent.total = back.description.total;
         agent.reregistered_time = Some(now);
         agent.connected = true;
-        agent.active = agent.leaving.is_none() && !agent.over;
+        agent.active = agent.leaving.is_none() && agent.over.is_none();
         agent.missed_pings = 0;
         agent.ping_unanswered = false;
         if old_pid != back.pid {
             self.agents.by_pid.remove(&old_pid);
             turn.push(Effect::Unlink(old_pid));
         }
+        turn.push(Effect::Link(back.pid.clone()));
         self.agents.by_pid.insert(back.pid, id.clone());
         turn.cancel(Timer::AgentReregister(id.clone()));
         self.rescind_agent_offers(turn, &id);
@@ -308,7 +304,7 @@ impl Reign {
     ) {
         if let Some(other) = self.agents.by_pid.get(&pid).cloned() {
             // Semantic 90: two agents at one address cannot be.
-            self.remove_agent(turn, &other);
+            self.remove_agent(turn, &other, REPLACED);
         }
         let observer = self.agents.number_observer(id);
         let agent = Agent {
@@ -322,7 +318,7 @@ impl Reign {
             connected: true,
             active: true,
             leaving: None,
-            over: false,
+            over: None,
             registered_time: turn.now.wall_seconds(),
             reregistered_time,
             observer,
@@ -337,6 +333,7 @@ impl Reign {
         self.allocator
             .add_agent(turn.now.mono_us, id, profile(&agent), &[]);
         turn.changed(Delta::Agent(Box::new(agent.view())));
+        turn.push(Effect::Link(pid.clone()));
         self.agents.by_pid.insert(pid, id.clone());
         self.agents.registered.insert(id.clone(), agent);
         self.ping(turn, id);

@@ -277,6 +277,7 @@ impl Reign {
             }
             Connection::Driver(upid) => {
                 self.frameworks.drivers.remove(upid);
+                turn.push(crate::event::Effect::Unlink(upid.clone()));
             }
         }
     }

@@ -4,10 +4,12 @@
 //! `MESETA_BLESS=1` to write the effects anew; the difference is for review.
 //!
 //! ```text
+//! prelude                           the shorthands of prelude.txt
 //! let NAME VALUE                    a shorthand, used as $NAME
+//! quiet | loud                      whether effects are written down (loud); for the way to a scene
 //! set NAME VALUE                    a setting of the master, before `lead`
 //! lead                              the master is elected with what the log holds
-//! restart                           another process, with the same log
+//! restart                           another process, with the same log; ids of before are OLD-…
 //! durable now | later               whether proposals are committed at once (now)
 //! commit | refuse REASON | unknown  the oldest proposal
 //! from UPID [to ACTOR] NAME JSON    an actor message
@@ -15,6 +17,9 @@
 //! subscribe STREAM JSON             a scheduler over HTTP
 //! call STREAM JSON                  its other calls (requests are numbered from 1)
 //! closed STREAM
+//! launch STREAM FRAMEWORK OFFER TASKS   ACCEPT with one LAUNCH
+//! update UPID FRAMEWORK AGENT TASK STATE UUID [LATEST]   a status update
+//! ack STREAM FRAMEWORK AGENT TASK UUID
 //! teardown ID | gone ID | kill FRAMEWORK TASK
 //! wait DURATION                     time passes; timers fire, each with its effects
 //! ```
@@ -34,10 +39,15 @@ use support::{Effect1, World, config, show};
 struct Script {
     world: World,
     lets: Vec<(String, String)>,
+    /// The master's id, written `M`.
     master: String,
+    /// The id of the master before a restart, written `OLD`.
+    old: String,
+    reigns: u64,
     config: meseta_master::Config,
     durable_now: bool,
     requests: u64,
+    quiet: bool,
     out: String,
 }
 
@@ -47,9 +57,12 @@ impl Script {
             world: World::new(config()),
             lets: Vec::new(),
             master: String::new(),
+            old: String::new(),
+            reigns: 0,
             config: config(),
             durable_now: true,
             requests: 0,
+            quiet: false,
             out: String::new(),
         }
     }
@@ -83,9 +96,26 @@ impl Script {
                 }
             }
         }
-        for effect in effects {
-            let line = show::effect(effect, self.world.mono_us, &self.master);
+        for effect in effects.iter().filter(|_| !self.quiet) {
+            let line = self.named(show::effect(effect, self.world.mono_us));
             writeln!(self.out, "    {line}").unwrap();
+        }
+    }
+
+    /// The same text with `M` and `OLD` for masters' ids.
+    fn named(&self, text: String) -> String {
+        let mut text = text;
+        for (id, name) in [(&self.master, "M"), (&self.old, "OLD")] {
+            if !id.is_empty() {
+                text = text.replace(id, name);
+            }
+        }
+        text
+    }
+
+    fn note(&mut self, line: &str) {
+        if !self.quiet {
+            writeln!(self.out, "{line}").unwrap();
         }
     }
 
@@ -101,28 +131,44 @@ impl Script {
             let Some(effects) = self.world.commit_next() else {
                 break;
             };
-            writeln!(self.out, "  committed").unwrap();
+            self.note("  committed");
             self.show(&effects);
         }
     }
 
     fn command(&mut self, line: &str) {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let rest = expand(rest, &self.lets, &self.master);
+        let rest = if verb == "let" {
+            rest.to_owned()
+        } else {
+            expand(rest, &self.lets, &self.master, &self.old)
+        };
         let rest = rest.as_str();
         match verb {
             "let" => {
                 let (name, value) = rest.split_once(' ').unwrap();
                 self.lets.push((name.to_owned(), value.to_owned()));
             }
+            "prelude" => {
+                for line in include_str!("prelude.txt")
+                    .lines()
+                    .filter(|l| !l.starts_with('#'))
+                {
+                    let (name, value) = line["let ".len()..].split_once(' ').unwrap();
+                    self.lets.push((name.to_owned(), value.to_owned()));
+                }
+            }
+            "quiet" => self.quiet = true,
+            "loud" => self.quiet = false,
             "set" => self.set(rest),
             "lead" => {
-                let effects = self.world.lead(1, 7);
+                self.reigns += 1;
+                let effects = self.world.lead(self.reigns, 6 + self.reigns);
                 self.settle(effects);
             }
             "restart" => {
                 self.world.restart(self.config.clone());
-                self.master.clear();
+                self.old = std::mem::take(&mut self.master);
             }
             "durable" => self.durable_now = rest == "now",
             "commit" => {
@@ -176,8 +222,10 @@ impl Script {
         };
         let until = self.world.mono_us + number.parse::<u64>().unwrap() * factor;
         while let Some(timer) = self.world.next_timer(until) {
-            let text = show::timer(&timer).replace(&self.master, "M");
-            writeln!(self.out, "  timer {text}").unwrap();
+            self.note(&format!(
+                "  timer {}",
+                show::timer(&timer).replace(&self.master, "M")
+            ));
             self.step(Event::TimerFired(timer));
         }
         self.world.mono_us = until;
@@ -206,12 +254,42 @@ impl Script {
                 caller: Caller::default(),
                 call: Box::new(parse(rest)),
             },
-            "call" => Event::SchedulerCalled {
-                request: self.request(),
-                caller: Caller::default(),
-                stream_id: (first != "-").then(|| first.to_owned()),
-                call: Box::new(parse(rest)),
-            },
+            "call" => self.call(first, rest),
+            "launch" => {
+                let words: Vec<&str> = rest.splitn(3, ' ').collect();
+                let [framework, offer, tasks] = words[..] else {
+                    panic!("launch STREAM FRAMEWORK OFFER TASKS");
+                };
+                let call = format!(
+                    r#"{{"type":"ACCEPT","framework_id":{{"value":"{framework}"}},"accept":{{"offer_ids":[{{"value":"{offer}"}}],"operations":[{{"type":"LAUNCH","launch":{{"task_infos":[{tasks}]}}}}]}}}}"#
+                );
+                self.call(first, &call)
+            }
+            "ack" => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let [framework, agent, task, uuid] = words[..] else {
+                    panic!("ack STREAM FRAMEWORK AGENT TASK UUID");
+                };
+                let call = format!(
+                    r#"{{"type":"ACKNOWLEDGE","framework_id":{{"value":"{framework}"}},"acknowledge":{{"agent_id":{{"value":"{agent}"}},"task_id":{{"value":"{task}"}},"uuid":{uuid}}}}}"#
+                );
+                self.call(first, &call)
+            }
+            "update" => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let [framework, agent, task, state, uuid, ..] = words[..] else {
+                    panic!("update UPID FRAMEWORK AGENT TASK STATE UUID [LATEST]");
+                };
+                let latest = words.get(5).unwrap_or(&state);
+                let body = format!(
+                    r#"{{"update":{{"framework_id":{{"value":"{framework}"}},"slave_id":{{"value":"{agent}"}},"status":{{"task_id":{{"value":"{task}"}},"state":"{state}","source":"SOURCE_EXECUTOR","uuid":{uuid}}},"timestamp":1,"uuid":{uuid},"latest_state":"{latest}"}}}}"#
+                );
+                Event::MessageReceived {
+                    from: first.parse().unwrap(),
+                    to: "master".to_owned(),
+                    message: message("StatusUpdate", &body),
+                }
+            }
             "closed" => Event::StreamClosed {
                 stream: StreamId::new(first),
             },
@@ -225,6 +303,15 @@ impl Script {
             _ => panic!("no command {verb}"),
         };
         self.step(event);
+    }
+
+    fn call(&mut self, stream: &str, body: &str) -> Event {
+        Event::SchedulerCalled {
+            request: self.request(),
+            caller: Caller::default(),
+            stream_id: (stream != "-").then(|| stream.to_owned()),
+            call: Box::new(parse(body)),
+        }
     }
 
     fn request(&mut self) -> RequestId {
@@ -284,5 +371,29 @@ macro_rules! scripts {
 }
 
 scripts! {
+    accept
+    agents
+    calls
+    digest
+    disconnect
+    drivers
+    executors
+    failover
     happy_path
+    histories
+    kill
+    lost_lead
+    offers
+    operator
+    orphans
+    reconcile
+    recovery
+    recovery_limit
+    refused
+    refused_for_good
+    registry_gc
+    removal_retried
+    subscribe
+    unreachable
+    updates
 }

@@ -9,9 +9,9 @@ use meseta_proto::meseta::registry;
 use super::words::{json, message_text};
 use super::{Effect1, WALL_START_S};
 
-/// One line of text; `master` is shown as `M`.
-pub fn effect(effect: &Effect1, now_us: u64, master: &str) -> String {
-    let text = match effect {
+/// One line of text.
+pub fn effect(effect: &Effect1, now_us: u64) -> String {
+    match effect {
         Effect::SetTimer { key, at_us } => {
             format!(
                 "timer {} in {}",
@@ -26,11 +26,6 @@ pub fn effect(effect: &Effect1, now_us: u64, master: &str) -> String {
         }
         Effect::Persist { .. } => panic!("a master has no disk"),
         Effect::Do { effect, .. } => wish(effect),
-    };
-    if master.is_empty() {
-        text
-    } else {
-        text.replace(master, "M")
     }
 }
 
@@ -135,7 +130,7 @@ fn delta(delta: &Delta) -> String {
 
 /// Seconds since the script began.
 fn clock(seconds: f64) -> String {
-    format!("+{}s", seconds - WALL_START_S as f64)
+    format!("+{:.3}s", seconds - WALL_START_S as f64)
 }
 
 fn agent(view: &AgentView) -> String {

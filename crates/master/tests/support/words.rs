@@ -6,15 +6,21 @@ use meseta_proto::actor::Message;
 use meseta_proto::mesos::{internal, scheduler as v0};
 use meseta_proto::{Wire, from_json};
 
-/// Writes out the shorthands of a script line: `$name` as defined by `let`, `"M-` as the master's id,
+/// Writes out the shorthands of a script line: `$name` as defined by `let`, `M-` and `OLD-` as in ids of this master and the one before,
 /// and `#(cpus:1;mem:32)` as a list of resources, `#role(…)` as one allocated to that role.
-pub fn expand(line: &str, lets: &[(String, String)], master: &str) -> String {
+pub fn expand(line: &str, lets: &[(String, String)], master: &str, old: &str) -> String {
     let mut text = line.to_owned();
-    // Latest first, so that later definitions may use earlier ones.
-    for (name, value) in lets.iter().rev() {
-        text = text.replace(&format!("${name}"), value);
+    // Longest names first, so that `$a` does not eat the beginning of `$agent`; values may use others.
+    let mut names: Vec<&(String, String)> = lets.iter().collect();
+    names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    for _ in 0..lets.len() {
+        for (name, value) in &names {
+            text = text.replace(&format!("${name}"), value);
+        }
     }
-    text = text.replace("M-", &format!("{master}-"));
+    text = text
+        .replace("M-", &format!("{master}-"))
+        .replace("OLD-", &format!("{old}-"));
     while let Some(at) = text.find('#') {
         let open = at + text[at..].find('(').expect("an opening parenthesis");
         let close = open + text[open..].find(')').expect("a closing parenthesis");

@@ -1,0 +1,272 @@
+//! What happens at every limit of the room.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use meseta_master::event::{Effect as Wish, Event, Timer};
+use meseta_master::registry::{Op, Registry, TaskRef};
+use meseta_master::view::Counter;
+use meseta_master::{BadConfig, Config, limits};
+use meseta_model::caller::Caller;
+use meseta_model::edge::StreamId;
+use meseta_model::ids::{AgentId, FrameworkId};
+use meseta_model::step::Effect;
+use meseta_proto::mesos::v1::scheduler::{self, call};
+use meseta_proto::mesos::{internal, v1};
+use support::{Effect1, World, config, wishes};
+
+fn register(world: &mut World, n: usize) -> Vec<Effect1> {
+    let message = internal::RegisterSlaveMessage {
+        slave: internal::SlaveInfo {
+            hostname: format!("h{n}"),
+            ..Default::default()
+        },
+        version: Some("1.11.0".to_owned()),
+        ..Default::default()
+    };
+    world.step(Event::MessageReceived {
+        from: format!("slave(1)@10.{}.{}.1:5051", n / 250, n % 250)
+            .parse()
+            .unwrap(),
+        to: "master".to_owned(),
+        message: message.into(),
+    })
+}
+
+fn subscribe(world: &mut World, stream: &str) -> Vec<Effect1> {
+    let framework_info = v1::FrameworkInfo {
+        user: "u".to_owned(),
+        name: "f".to_owned(),
+        ..Default::default()
+    };
+    world.step(Event::SchedulerSubscribed {
+        stream: StreamId::new(stream),
+        caller: Caller::default(),
+        call: Box::new(scheduler::Call {
+            r#type: Some(call::Type::Subscribe as i32),
+            subscribe: Some(call::Subscribe {
+                framework_info,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+    })
+}
+
+fn proposals(effects: &[Effect1]) -> usize {
+    effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Propose { .. }))
+        .count()
+}
+
+/// `PROPOSALS_LIMIT`: who comes too many asks again.
+#[test]
+fn too_many_proposals_let_nobody_in() {
+    let mut world = World::new(config());
+    world.lead(1, 1);
+    for n in 0..limits::PROPOSALS_LIMIT {
+        assert_eq!(proposals(&register(&mut world, n)), 1);
+    }
+    let late = register(&mut world, limits::PROPOSALS_LIMIT);
+    assert_eq!(
+        late,
+        [Effect::Do {
+            after: None,
+            effect: Wish::Count {
+                counter: Counter::Message("register_slave"),
+                by: 1
+            }
+        }]
+    );
+    let turned_away = subscribe(&mut world, "S");
+    let closed = wishes(&turned_away).any(|wish| matches!(wish, Wish::CloseStream(_)));
+    assert!(closed && proposals(&turned_away) == 0);
+    world.commit_next();
+    assert_eq!(proposals(&register(&mut world, limits::PROPOSALS_LIMIT)), 1);
+}
+
+/// `SNAPSHOT_EVERY`: the log is cut.
+#[test]
+fn the_log_is_replaced_by_a_snapshot() {
+    let mut world = World::new(config());
+    world.lead(1, 1);
+    for n in 0..limits::SNAPSHOT_EVERY as usize {
+        assert_eq!(world.snapshot, None);
+        register(&mut world, n);
+        world.commit_next();
+    }
+    let (index, bytes) = world.snapshot.clone().expect("a snapshot");
+    assert_eq!(index, limits::SNAPSHOT_EVERY);
+    assert!(world.log.is_empty());
+    let registry = Registry::decode(&bytes).unwrap();
+    assert_eq!(registry.agents().len(), limits::SNAPSHOT_EVERY as usize);
+    register(&mut world, limits::SNAPSHOT_EVERY as usize);
+    world.commit_next();
+    world.restart(config());
+    let effects = world.lead(2, 2);
+    let agents = wishes(&effects)
+        .filter(|wish| matches!(wish, Wish::Changed(meseta_master::view::Delta::Agent(_))));
+    assert_eq!(agents.count(), limits::SNAPSHOT_EVERY as usize + 1);
+}
+
+fn registry_with_agents(world: &mut World, agents: usize) {
+    for n in 0..agents {
+        let info = Box::new(v1::AgentInfo {
+            hostname: "h".to_owned(),
+            id: Some(AgentId::new(format!("S{n:05}")).to_wire()),
+            ..Default::default()
+        });
+        world
+            .log
+            .push((n as u64 + 1, Op::AgentAdmitted { info }.encode()));
+    }
+}
+
+/// `RECOVERED_SLICE`: agents that stay away are given up little by little.
+#[test]
+fn many_agents_are_given_up_in_slices() {
+    let mut world = World::new(config());
+    registry_with_agents(&mut world, limits::RECOVERED_SLICE + 1);
+    world.lead(1, 1);
+    world.mono_us = config().agent_reregister_timeout_us;
+    let first = world.step(Event::TimerFired(Timer::RecoveredAgents));
+    assert_eq!(proposals(&first), limits::RECOVERED_SLICE);
+    let again = world.mono_us + limits::RECOVERED_PAUSE_US;
+    assert_eq!(world.timers[&Timer::RecoveredAgents], again);
+    world.mono_us = again;
+    let second = world.step(Event::TimerFired(Timer::RecoveredAgents));
+    assert_eq!(proposals(&second), 1);
+}
+
+/// `REMOVED_FRAMEWORKS_LIMIT`: the oldest is forgotten.
+#[test]
+fn only_so_many_removed_frameworks_are_remembered() {
+    let mut registry = Registry::default();
+    let id = |n: usize| FrameworkId::new(format!("F{n}"));
+    for n in 0..=limits::REMOVED_FRAMEWORKS_LIMIT {
+        let info = Box::new(v1::FrameworkInfo {
+            id: Some(id(n).to_wire()),
+            ..Default::default()
+        });
+        registry.apply(&Op::FrameworkAdded { info }).unwrap();
+        let framework = id(n);
+        registry.apply(&Op::FrameworkRemoved { framework }).unwrap();
+    }
+    assert!(!registry.is_removed_framework(&id(0)));
+    assert!(registry.is_removed_framework(&id(1)));
+    assert!(registry.is_removed_framework(&id(limits::REMOVED_FRAMEWORKS_LIMIT)));
+}
+
+/// `DIGEST_BATCH_LIMIT` and `DIGEST_INTERVAL_US`: what an agent brings that is too much for one batch
+/// is written in several.
+#[test]
+fn digests_are_written_in_batches() {
+    let mut world = World::new(config());
+    world.lead(1, 1);
+    let tasks = limits::DIGEST_BATCH_LIMIT + 1;
+    let message = internal::ReregisterSlaveMessage {
+        slave: internal::SlaveInfo {
+            hostname: "h".to_owned(),
+            id: Some(AgentId::from("S").to_wire()),
+            ..Default::default()
+        },
+        version: Some("1.11.0".to_owned()),
+        frameworks: vec![v1::FrameworkInfo {
+            id: Some(FrameworkId::from("F").to_wire()),
+            ..Default::default()
+        }],
+        tasks: (0..tasks)
+            .map(|n| v1::Task {
+                task_id: v1::TaskId {
+                    value: format!("t{n:06}"),
+                },
+                framework_id: FrameworkId::from("F").to_wire(),
+                agent_id: AgentId::from("S").to_wire(),
+                state: v1::TaskState::TaskRunning as i32,
+                ..Default::default()
+            })
+            .collect(),
+        ..Default::default()
+    };
+    world.step(Event::MessageReceived {
+        from: "slave(1)@10.0.0.2:5051".parse().unwrap(),
+        to: "master".to_owned(),
+        message: message.into(),
+    });
+    while world.commit_next().is_some() {}
+    let mut sizes = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(
+            world.timers[&Timer::Digest],
+            world.mono_us + limits::DIGEST_INTERVAL_US
+        );
+        world.mono_us += limits::DIGEST_INTERVAL_US;
+        world.timers.remove(&Timer::Digest);
+        let effects = world.step(Event::TimerFired(Timer::Digest));
+        for effect in effects {
+            if let Effect::Propose { op, .. } = effect
+                && let Ok(Op::DigestChanged { added, .. }) = Op::decode(&op)
+            {
+                sizes.push(added.len());
+            }
+        }
+        world.commit_next();
+    }
+    assert_eq!(sizes, [limits::DIGEST_BATCH_LIMIT, 1]);
+    assert!(!world.timers.contains_key(&Timer::Digest));
+    let last = TaskRef {
+        agent: "S".into(),
+        framework: "F".into(),
+        task: format!("t{:06}", tasks - 1).into(),
+    };
+    let mut registry = Registry::default();
+    for (_, op) in &world.log {
+        registry.apply(&Op::decode(op).unwrap()).unwrap();
+    }
+    let digest = registry.digest(&last.agent).unwrap();
+    assert_eq!(digest.len(), tasks);
+    assert!(digest.contains(&(last.framework, last.task)));
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    type Change = fn(&mut Config);
+    let refused = |change: Change| {
+        let mut config = config();
+        change(&mut config);
+        config.validate()
+    };
+    assert_eq!(refused(|_| ()), Ok(()));
+    let cases: [(Change, BadConfig); 8] = [
+        (
+            |c| c.agent_ping_timeout_us = 999_999,
+            BadConfig::PingTimeout,
+        ),
+        (|c| c.max_agent_ping_timeouts = 0, BadConfig::PingTimeouts),
+        (
+            |c| c.agent_reregister_timeout_us -= 1,
+            BadConfig::ReregisterTimeout,
+        ),
+        (
+            |c| c.recovery_agent_removal_limit = 1.01,
+            BadConfig::RemovalLimit,
+        ),
+        (|c| c.offer_timeout_us = Some(0), BadConfig::OfferTimeout),
+        (
+            |c| c.allocator.allocation_interval_us = 0,
+            BadConfig::AllocationInterval,
+        ),
+        (
+            |c| c.heartbeat_interval_us = 0,
+            BadConfig::HeartbeatInterval,
+        ),
+        (
+            |c| c.registry_gc_interval_us = 0,
+            BadConfig::RegistryGcInterval,
+        ),
+    ];
+    for (change, why) in cases {
+        assert_eq!(refused(change), Err(why));
+    }
+}
