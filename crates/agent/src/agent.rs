@@ -167,6 +167,7 @@ impl Agent {
             Timer::PingTimeout => self.ping_timed_out(out),
             Timer::ExecutorRegistration(_, _, run) => self.executor_not_registered(out, &run),
             Timer::ExecutorReregistration => self.reregistration_window_over(out),
+            // Only executors of the v0 driver are asked; there are none yet.
             Timer::ExecutorReconnect => {}
             Timer::ExecutorShutdown(_, _, run) => self.executor_not_shut_down(out, &run),
             Timer::UpdateRetry(framework, task) => self.update_retry(out, framework, task),

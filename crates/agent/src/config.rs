@@ -43,8 +43,6 @@ pub struct Config {
     /// After an agent restart executors have this long to come back, at most
     /// [`limits::EXECUTOR_REREGISTRATION_MAX`].
     pub executor_reregistration_timeout: Duration,
-    /// How often executors of the v0 driver are asked to come back within that window.
-    pub executor_reregistration_retry_interval: Option<Duration>,
     /// Between SHUTDOWN and the end of the container, unless the executor says otherwise.
     pub executor_shutdown_grace_period: Duration,
     /// How long executors of checkpointing frameworks wait for a restarting agent.
@@ -77,7 +75,6 @@ impl Default for Config {
             registration_backoff_factor: Duration::from_secs(1),
             executor_registration_timeout: Duration::from_secs(60),
             executor_reregistration_timeout: Duration::from_secs(2),
-            executor_reregistration_retry_interval: None,
             executor_shutdown_grace_period: Duration::from_secs(5),
             recovery_timeout: Duration::from_secs(15 * 60),
             recover: Recover::Reconnect,

@@ -222,10 +222,11 @@ impl Agent {
             let sentinel = format!("{}/executor.sentinel", self.run_dir_of(executor));
             self.persist(out, vec![checkpoint::put(sentinel, "")], Then::Nothing);
         }
-        let Some(executor) = self.take_executor(framework, id) else {
+        let Some(mut executor) = self.take_executor(framework, id) else {
             return;
         };
         let run = executor.container_id.clone();
+        executor.abandon_tasks(out);
         self.containers.remove(&run);
         self.collect(
             out,

@@ -41,7 +41,7 @@ pub(crate) fn variables(context: &Context<'_>) -> BTreeMap<String, String> {
     set("MESOS_HTTP_COMMAND_EXECUTOR", flag(true));
     set(
         "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD",
-        spelled(shutdown_grace(config, info)),
+        spelled(shutdown_grace(config.executor_shutdown_grace_period, info)),
     );
     if context.checkpoint {
         set("MESOS_RECOVERY_TIMEOUT", spelled(config.recovery_timeout));
@@ -62,9 +62,9 @@ fn flag(value: bool) -> String {
 }
 
 /// Between SHUTDOWN and the end of the container.
-pub(crate) fn shutdown_grace(config: &Config, info: &v1::ExecutorInfo) -> Duration {
+pub(crate) fn shutdown_grace(default: Duration, info: &v1::ExecutorInfo) -> Duration {
     match &info.shutdown_grace_period {
         Some(own) => Duration::from_nanos(u64::try_from(own.nanoseconds).unwrap_or(0)),
-        None => config.executor_shutdown_grace_period,
+        None => default,
     }
 }

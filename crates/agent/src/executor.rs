@@ -188,6 +188,17 @@ impl Executor {
         self.show(out);
     }
 
+    /// Its framework is gone: what its tasks came to will not be acknowledged, or was never said.
+    pub(crate) fn abandon_tasks(&mut self, out: &mut Outbox<'_>) {
+        let left: Vec<TaskId> = self.tasks.keys().cloned().collect();
+        for id in left {
+            if let Some(live) = self.tasks.get_mut(&id) {
+                live.phase = Phase::Terminated;
+            }
+            self.show_task(out, &id);
+        }
+    }
+
     /// Moves a task whose end is acknowledged into the bounded history.
     pub(crate) fn complete(&mut self, out: &mut Outbox<'_>, id: &TaskId) -> bool {
         let over = self

@@ -28,11 +28,37 @@ impl Agent {
             Message::PingSlave(ping) => self.pinged(out, from, ping.connected),
             // The process that the agent lives in speaks for its operator.
             Message::Shutdown(_) if *from == self.pid => self.shutdown_requested(out),
+            Message::RegisterExecutor(message) => {
+                let executor = ExecutorId::from(&message.executor_id);
+                let framework = FrameworkId::from(&message.framework_id);
+                self.refuse_driver_executor(out, &framework, &executor);
+            }
             Message::FrameworkToExecutor(message) => self.framework_message(out, *message),
             message if self.registration.is_master(from) => self.master_message(out, message),
             // From a master that does not lead (any more), or a stranger.
             _ => {}
         }
+    }
+
+    /// An executor that is linked with the v0 driver would wait for an answer until its time to
+    /// register is over; its tasks are told at once what is wrong.
+    fn refuse_driver_executor(
+        &mut self,
+        out: &mut Outbox<'_>,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+    ) {
+        let Some(found) = self.executor(framework, executor) else {
+            return;
+        };
+        let run = found.container_id.clone();
+        let verdict = Verdict::new(
+            v1::TaskState::TaskFailed,
+            v1::task_status::Reason::ExecutorTerminated,
+            "The executor uses the v0 driver, which is not part of this version of Meseta: use the v1 \
+             executor API",
+        );
+        self.end_unsubscribed(out, &run, verdict);
     }
 
     fn master_message(&mut self, out: &mut Outbox<'_>, message: Message) {

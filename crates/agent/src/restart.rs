@@ -96,6 +96,10 @@ impl Agent {
         match compatibility::check(policy, &agent.info, &self.info) {
             Ok(()) => {
                 self.info.id = Some(agent.id.to_wire());
+                if self.info != agent.info {
+                    // The next change is measured against what the master is told now.
+                    plan.writes = checkpoint::agent_writes(&agent.id, &self.info);
+                }
                 self.id = Some(agent.id);
                 for framework in agent.frameworks {
                     self.take_up_framework(out, framework, recovered.rebooted, &mut plan);

@@ -20,7 +20,7 @@ impl Agent {
         framework: &FrameworkId,
         id: &ExecutorId,
     ) {
-        let config = self.config.clone();
+        let default_grace = self.config.executor_shutdown_grace_period;
         let Some(executor) = self.executor_mut(framework, id) else {
             return;
         };
@@ -34,7 +34,7 @@ impl Agent {
         }
         executor.send(out, event(Type::Shutdown));
         let run = executor.container_id.clone();
-        let grace = environment::shutdown_grace(&config, &executor.info);
+        let grace = environment::shutdown_grace(default_grace, &executor.info);
         out.wake(
             Timer::ExecutorShutdown(framework.clone(), id.clone(), run),
             grace,

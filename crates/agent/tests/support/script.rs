@@ -442,6 +442,11 @@ impl Script {
                 framework_info: Some(self.framework(line.word(1))),
             }
             .into(),
+            "register-executor" => internal::RegisterExecutorMessage {
+                framework_id: framework_id(line.word(1)),
+                executor_id: executor_id(line.word(2)),
+            }
+            .into(),
             "reconcile" => self.reconcile_message(line, 1).into(),
             "checkpoint-resources" => internal::CheckpointResourcesMessage {
                 resources: reserved(
