@@ -160,6 +160,8 @@ pub(crate) enum Then {
     Release(ContainerId),
     /// The updates of this task may go out.
     Updates(FrameworkId, TaskId),
+    /// The highest epoch; tried again with the next message under it.
+    Epoch,
     /// Reservations and volumes; tried again until it succeeds.
     Resources,
     /// The process may end.
@@ -180,7 +182,7 @@ impl Agent {
 
     pub(crate) fn write_done(&mut self, out: &mut Outbox<'_>, seq: Seq) {
         match self.writes.remove(&seq) {
-            None | Some(Then::Nothing | Then::Resources) => {}
+            None | Some(Then::Nothing | Then::Epoch | Then::Resources) => {}
             Some(Then::AgentInfo) => self.registration.unsaved = false,
             Some(Then::Exit) => self.exit_now(out),
             Some(Then::Tasks {
@@ -201,6 +203,7 @@ impl Agent {
             None | Some(Then::Nothing) => {}
             Some(Then::AgentInfo) => self.agent_info_not_saved(out),
             Some(Then::Exit) => self.exit_now(out),
+            Some(Then::Epoch) => self.registration.saved_epoch = None,
             Some(Then::Resources) => self.resources_unsaved = true,
             Some(Then::Tasks {
                 framework,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use meseta_model::ids::{ExecutorId, TaskId};
+use meseta_model::resources::Resources;
 use meseta_proto::mesos::v1;
 use v1::task_status::Reason;
 
@@ -185,7 +186,7 @@ impl Launch {
             }
             State::Registering | State::Running => {}
         }
-        if existing.info != self.executor {
+        if !is_same_executor(&existing.info, &self.executor) {
             let message = "ExecutorInfo is not compatible with existing ExecutorInfo with same \
                            ExecutorID";
             return refuse(v1::TaskState::TaskError, Reason::TaskInvalid, message);
@@ -196,6 +197,22 @@ impl Launch {
         }
         Ok(())
     }
+}
+
+/// Field for field, resources as the amounts that they say.
+fn is_same_executor(running: &v1::ExecutorInfo, wanted: &v1::ExecutorInfo) -> bool {
+    if running == wanted {
+        return true;
+    }
+    let amounts = |info: &v1::ExecutorInfo| Resources::from_wire(&info.resources).ok();
+    let same_rest = || {
+        let rest = v1::ExecutorInfo {
+            resources: running.resources.clone(),
+            ..wanted.clone()
+        };
+        *running == rest
+    };
+    amounts(running) == amounts(wanted) && same_rest()
 }
 
 fn refuse(state: v1::TaskState, reason: Reason, message: &str) -> Result<(), Verdict> {

@@ -39,6 +39,8 @@ pub(crate) struct Registration {
     ping_timeout: Duration,
     /// The highest leader epoch ever obeyed.
     pub(crate) epoch: Option<u64>,
+    /// The epoch on disk, or on its way there.
+    pub(crate) saved_epoch: Option<u64>,
     /// The id is not on disk yet.
     pub(crate) unsaved: bool,
     /// Changes whenever the agent's resources do.
@@ -54,6 +56,7 @@ impl Default for Registration {
             linked: false,
             ping_timeout: limits::PING_TIMEOUT_DEFAULT,
             epoch: None,
+            saved_epoch: None,
             unsaved: false,
             resource_version: Bytes::new(),
         }
@@ -357,10 +360,11 @@ impl Agent {
             out.count(Counter::FencedMessages);
             return true;
         }
-        if highest != Some(epoch) {
-            self.registration.epoch = Some(epoch);
+        self.registration.epoch = Some(epoch);
+        if self.registration.saved_epoch != Some(epoch) {
+            self.registration.saved_epoch = Some(epoch);
             let write = checkpoint::put(checkpoint::EPOCH.to_owned(), epoch.to_string());
-            self.persist(out, vec![write], Then::Nothing);
+            self.persist(out, vec![write], Then::Epoch);
         }
         false
     }

@@ -84,6 +84,7 @@ impl Agent {
             });
         }
         self.registration.epoch = recovered.epoch;
+        self.registration.saved_epoch = recovered.epoch;
         self.take_up_resources(recovered.checkpointed)?;
         let mut plan = Plan::default();
         for old in recovered.old_agents {
