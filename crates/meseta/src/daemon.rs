@@ -127,10 +127,11 @@ fn start_logging(values: &Values) -> anyhow::Result<()> {
         Some(other) => bail!("--logging_level={other}: expecting INFO, WARNING or ERROR"),
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("MESETA_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level},openraft=warn")));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     subscriber
         .try_init()
         .map_err(|error| anyhow!("logging: {error}"))

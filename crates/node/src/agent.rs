@@ -16,8 +16,6 @@ use meseta_model::container::ContainerReport;
 use meseta_model::edge::StreamId;
 use meseta_model::ids::ContainerId;
 use meseta_model::upid::Upid;
-use meseta_proto::actor::Message;
-use meseta_proto::mesos::internal;
 use meseta_runtime::{Clock, Disk, Driver, EntryContent, Files, Output, TreeLimits, read_tree};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -240,21 +238,10 @@ impl RunningAgent {
         let _ = self.task.await;
     }
 
-    /// Ends every executor, then the agent, as a master's Shutdown message does.
+    /// Ends every executor, then the agent. Executors get their grace period first.
     pub async fn shut_down(self) {
-        let own = Upid::new("slave(1)", self.address);
-        let message: Message = internal::ShutdownMessage {
-            message: Some("shutting down".to_owned()),
-        }
-        .into();
-        let event = Event::MessageReceived {
-            from: own.clone(),
-            to: own.name,
-            epoch: None,
-            message,
-        };
         // It may have ended already.
-        let _ = self.events.send(event).await;
+        let _ = self.events.send(Event::ShutdownRequested).await;
         if tokio::time::timeout(SHUT_DOWN_PATIENCE, self.ended())
             .await
             .is_err()

@@ -79,9 +79,11 @@ impl Cluster {
 
     /// Ends every task, then the agents, then the master.
     async fn stop(self) {
+        let mut ending = tokio::task::JoinSet::new();
         for agent in self.agents {
-            agent.shut_down().await;
+            ending.spawn(agent.shut_down());
         }
+        while ending.join_next().await.is_some() {}
         self.master.stop().await;
     }
 }

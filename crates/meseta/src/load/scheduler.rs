@@ -71,19 +71,17 @@ impl Scheduler {
     }
 
     async fn run(&mut self) -> anyhow::Result<()> {
-        while self.report.ends.len() < self.load.tasks {
-            let mut events = self.subscribe().await?;
-            if let Err(error) = self.follow(&mut events).await {
-                // Answers to calls over the old connection say nothing any more.
-                self.under_way.abort_all();
-                while self.under_way.join_next().await.is_some() {}
-                eprintln!("meseta: {error:#}; subscribing again");
-                self.report.resubscribed += 1;
-            }
+        // Held until after the teardown: a framework without its stream is disconnected.
+        let mut events = self.subscribe().await?;
+        while let Err(error) = self.follow(&mut events).await {
+            eprintln!("meseta: {error:#}; subscribing again");
+            self.report.resubscribed += 1;
+            // Answers to calls over the old connection say nothing any more.
+            self.under_way.abort_all();
+            while self.under_way.join_next().await.is_some() {}
+            events = self.subscribe().await?;
         }
-        self.report.elapsed = self
-            .first_offer
-            .map_or(Duration::ZERO, |first| first.elapsed());
+        self.report.elapsed = self.first_offer.map_or(Duration::ZERO, |first| first.elapsed());
         self.answers().await?;
         self.call(scheduler::call::Type::Teardown, |_| {}).await?;
         self.answers().await

@@ -102,12 +102,6 @@ impl Daemon {
         self.child.try_wait().expect("our child").is_none()
     }
 
-    /// A JSON document of this daemon; `None` while it does not answer.
-    pub fn get(&self, path: &str) -> Option<Value> {
-        let (status, body) = http(&self.address, "GET", path, "")?;
-        (status == 200).then(|| serde_json::from_slice(&body).expect("a document is JSON"))
-    }
-
     /// The answer to a call on `/api/v1`.
     pub fn call(&self, kind: &str) -> Option<Value> {
         let (status, body) = http(&self.address, "POST", "/api/v1", &format!("{{\"type\":\"{kind}\"}}"))?;
