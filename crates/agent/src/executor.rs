@@ -96,6 +96,12 @@ impl Executor {
             .any(|task| task.phase != Phase::Terminated)
     }
 
+    /// Whether a task may be running in it, as far as is known.
+    pub(crate) fn was_given_work(&self) -> bool {
+        let mut tasks = self.tasks.values();
+        self.ever_sent || tasks.any(|task| task.phase == Phase::Launched)
+    }
+
     /// Writes an event to its stream; without one the event is dropped.
     pub(crate) fn send(&self, out: &mut Outbox<'_>, event: executor::Event) -> bool {
         let Some(stream) = &self.stream else {

@@ -27,6 +27,7 @@ impl Agent {
         if !matches!(executor.state, State::Registering | State::Running) {
             return;
         }
+        let is_idle = executor.state == State::Registering && !executor.was_given_work();
         executor.state = State::Terminating;
         if matches!(executor.container, Container::Preparing(_)) {
             // Nothing was started yet, and nothing will be.
@@ -34,6 +35,10 @@ impl Agent {
         }
         executor.send(out, event(Type::Shutdown));
         let run = executor.container_id.clone();
+        if is_idle && executor.container == Container::Launched {
+            // Nobody hears the SHUTDOWN, and there is nothing to end well.
+            out.push(Effect::DestroyContainer(run.clone()));
+        }
         let grace = environment::shutdown_grace(default_grace, &executor.info);
         out.wake(
             Timer::ExecutorShutdown(framework.clone(), id.clone(), run),

@@ -365,6 +365,7 @@ impl Script {
                 Event::MasterDetected(self.master.clone())
             }
             "lost" => Event::MasterLost,
+            "operator-ends" => Event::ShutdownRequested,
             "broken" => Event::LinkBroken {
                 peer: self.master.clone(),
             },
