@@ -1,0 +1,29 @@
+//! A connection between daemons breaks. What was written last is lost; its owner learns it soon, or,
+//! when nothing was reset and it stays silent, late.
+
+use super::Source;
+use crate::limits::{MILLISECOND_US, SECOND_US};
+use crate::tally::Fault;
+use crate::world::World;
+
+pub(super) const SOURCE: Source = Source {
+    permille: 500,
+    fire,
+};
+
+fn fire(world: &mut World) {
+    let working = world.links.working();
+    let Some(link) = world.draws.pick(&working).copied() else {
+        return;
+    };
+    let cut_after = world.now_us + world.draws.below(3 * MILLISECOND_US);
+    if world.draws.permille(300) {
+        world.fired(Fault::LinkHalfOpen);
+        let told = world.draws.spread((SECOND_US, 75 * SECOND_US));
+        world.break_link(link, cut_after, told);
+    } else {
+        world.fired(Fault::LinkBroken);
+        let told = world.draws.spread((100, 500 * MILLISECOND_US));
+        world.break_link(link, cut_after, told);
+    }
+}

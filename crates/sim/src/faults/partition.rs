@@ -1,0 +1,62 @@
+//! Two hosts cannot reach each other, or one cannot reach anybody, for a while. Connections between
+//! them stand still, and may be given up by either end before it is over.
+
+use super::Source;
+use crate::limits::{MILLISECOND_US, SECOND_US};
+use crate::process::Process;
+use crate::tally::Fault;
+use crate::world::World;
+
+pub(super) const SOURCE: Source = Source {
+    permille: 450,
+    fire,
+};
+
+fn fire(world: &mut World) {
+    let masters: Vec<Process> = (0..world.masters.len()).map(Process::Master).collect();
+    let agents = (0..world.agents.len()).map(Process::Agent);
+    let schedulers = (0..world.schedulers.len()).map(Process::Scheduler);
+    let others: Vec<Process> = agents.chain(schedulers).collect();
+    let (Some(master), Some(other)) = (
+        world.draws.pick(&masters).copied(),
+        world.draws.pick(&others).copied(),
+    ) else {
+        return;
+    };
+    let for_us = world.draws.spread((50 * MILLISECOND_US, 100 * SECOND_US));
+    world.fired(Fault::Partition);
+    match world.draws.below(3) {
+        0 => cut(world, master, other, for_us),
+        1 => {
+            for master in masters {
+                cut(world, master, other, for_us);
+            }
+        }
+        _ => {
+            for other in others {
+                cut(world, master, other, for_us);
+            }
+        }
+    }
+}
+
+fn cut(world: &mut World, a: Process, b: Process, for_us: u64) {
+    let pair = if a < b { (a, b) } else { (b, a) };
+    let until = world.now_us + for_us;
+    let known = world.cuts.entry(pair).or_default();
+    *known = until.max(*known);
+    world.note(|| format!("{a} and {b} are cut off for {} ms", for_us / 1_000));
+    for link in world.links.between(a, b) {
+        if world.draws.permille(600) {
+            let told = world.draws.spread((200 * MILLISECOND_US, 75 * SECOND_US));
+            world.break_link(link, world.now_us, told);
+        }
+    }
+    for stream in world.streams.between(a, b) {
+        if world.draws.permille(600) {
+            let master = world.draws.spread((200 * MILLISECOND_US, 75 * SECOND_US));
+            let scheduler = world.draws.spread((200 * MILLISECOND_US, 75 * SECOND_US));
+            world.break_stream(&stream, master, scheduler);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Epochs fence: an agent that has obeyed a leader does nothing for an older one. (Design decision 8.)
+//!
+//! Which epoch a master has is known here from the master itself, not from what its messages say.
+
+use meseta_agent::event::{Effect, Event};
+use meseta_agent::view::Counter;
+use meseta_model::step::Write;
+use meseta_runtime::Output;
+
+use super::{Books, Found, Invariant, Seen};
+use crate::process::Process;
+
+const OBEYED: &str = "older leaders are not obeyed";
+const HEARD: &str = "messages of leaders carry their epoch";
+
+#[derive(Default, Clone)]
+struct Agent {
+    highest: u64,
+    /// As far as it is on disk.
+    durable: u64,
+    /// The message under way is of an older leader.
+    stale: Option<u64>,
+}
+
+pub(super) struct Fenced {
+    agents: Vec<Agent>,
+}
+
+impl Fenced {
+    pub(super) fn new(agents: usize) -> Self {
+        Self {
+            agents: vec![Agent::default(); agents],
+        }
+    }
+
+    fn takes(&mut self, agent: usize, event: &Event, books: &Books, found: &mut Found) {
+        let own = &mut self.agents[agent];
+        own.stale = None;
+        let Event::MessageReceived { from, epoch, .. } = event else {
+            return;
+        };
+        let Some(Process::Master(m)) = Process::at(from.address) else {
+            return;
+        };
+        // A master that is gone meanwhile has no epoch here; then the message's own counts.
+        let Some(actual) = books.masters[m].epoch.or(*epoch) else {
+            return;
+        };
+        let actual = epoch.map_or(actual, |said| said.min(actual));
+        if actual < own.highest {
+            own.stale = Some(actual);
+        } else {
+            found.check(HEARD, epoch.is_some(), || {
+                format!("agent{} hears master{} without an epoch", agent + 1, m + 1)
+            });
+            own.highest = actual;
+        }
+    }
+}
+
+impl Invariant for Fenced {
+    fn kinds(&self) -> &'static [&'static str] {
+        &[OBEYED, HEARD]
+    }
+
+    fn see(&mut self, seen: &Seen<'_>, books: &Books, found: &mut Found) {
+        match seen {
+            Seen::AgentStarts { agent } => {
+                let own = &mut self.agents[*agent];
+                own.highest = own.durable;
+                own.stale = None;
+            }
+            Seen::Flushed {
+                agent,
+                writes,
+                done: true,
+            } => {
+                for write in *writes {
+                    if let Write::Put { path, bytes } = write
+                        && path == "meseta.epoch"
+                    {
+                        let text = String::from_utf8_lossy(bytes);
+                        self.agents[*agent].durable = text.parse().unwrap_or(0);
+                    }
+                }
+            }
+            Seen::AgentTakes { agent, event } => self.takes(*agent, event, books, found),
+            Seen::AgentDoes { agent, output } => {
+                let Some(epoch) = self.agents[*agent].stale else {
+                    return;
+                };
+                let counts = Effect::Count {
+                    counter: Counter::FencedMessages,
+                    by: 1,
+                };
+                let fenced = matches!(output, Output::Effect(effect) if *effect == counts);
+                found.check(OBEYED, fenced, || {
+                    format!("agent{} obeys a leader of epoch {epoch}: {output:?}", agent + 1)
+                });
+            }
+            Seen::AgentWakes { agent } | Seen::AgentRests { agent } => {
+                self.agents[*agent].stale = None;
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Agents: the real core and driver, and what the process around them does.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use meseta_agent::event::{Effect, Event, MetaEntry, Started};
+use meseta_agent::view::Delta;
+use meseta_agent::{Agent, Config};
+use meseta_model::edge::{RequestId, StreamId};
+use meseta_model::ids::ContainerId;
+use meseta_model::resources::{ResourceFormat, Resources};
+use meseta_model::roles::Role;
+use meseta_model::upid::Upid;
+use meseta_proto::mesos::v1;
+use meseta_runtime::{Driver, EntryContent, MemoryFiles, Output};
+
+use super::agreed::master_upid;
+use super::disk::SimDisk;
+use super::{Happening, SimContainer, World};
+use crate::invariants::Seen;
+use crate::limits::{MILLISECOND_US, SECOND_US};
+use crate::process::Process;
+use crate::show;
+
+/// Where an agent keeps everything.
+pub(crate) const WORK_DIR: &str = "/work";
+
+/// The host of an agent: what outlives its process.
+pub(crate) struct AgentHost {
+    /// Grows with every start of the process.
+    pub(crate) life: u64,
+    /// Grows with every start of the host.
+    pub(crate) boot: u64,
+    pub(crate) process: Option<AgentProcess>,
+    /// The disk while no process has it open.
+    pub(crate) files: Option<MemoryFiles>,
+    pub(crate) containers: BTreeMap<ContainerId, SimContainer>,
+    pub(crate) next_pid: u32,
+    pub(crate) wall_skew_ns: i64,
+}
+
+/// An agent at work.
+pub(crate) struct AgentProcess {
+    pub(crate) driver: Driver<Agent, Lane>,
+    pub(crate) disk: SimDisk,
+    /// The edge refuses executors' calls before.
+    pub(super) recovered: bool,
+    /// The container behind each open executor stream, and the subscription of it.
+    pub(super) streams: BTreeMap<StreamId, (ContainerId, u64)>,
+    /// Streams on which nothing is written any more.
+    pub(super) requests: BTreeMap<RequestId, ()>,
+    next_request: u64,
+    wake_at: Option<u64>,
+    exits: Option<String>,
+}
+
+impl AgentProcess {
+    pub(super) fn new_request(&mut self) -> RequestId {
+        self.next_request += 1;
+        let request = RequestId(self.next_request);
+        self.requests.insert(request, ());
+        request
+    }
+}
+
+/// What must keep its order: all that goes to one peer, one stream, one container. As in the node room.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    Peer(SocketAddr),
+    Stream(StreamId),
+    Container(ContainerId),
+}
+
+fn lane(effect: &Effect) -> Option<Lane> {
+    match effect {
+        Effect::Link(peer) | Effect::Unlink(peer) => Some(Lane::Peer(peer.address)),
+        Effect::Send { to, .. } => Some(Lane::Peer(to.address)),
+        Effect::SendEvent { stream, .. } | Effect::CloseStream(stream) => {
+            Some(Lane::Stream(stream.clone()))
+        }
+        Effect::LaunchContainer(spec) => Some(Lane::Container(spec.container_id.clone())),
+        Effect::ReleaseContainer(id) | Effect::DestroyContainer(id) => {
+            Some(Lane::Container(id.clone()))
+        }
+        Effect::UpdateContainer { container_id, .. } => Some(Lane::Container(container_id.clone())),
+        _ => None,
+    }
+}
+
+impl AgentHost {
+    pub(crate) fn new(_place: usize) -> Self {
+        Self {
+            life: 0,
+            boot: 1,
+            process: None,
+            files: Some(MemoryFiles::new()),
+            containers: BTreeMap::new(),
+            next_pid: 1_000,
+            wall_skew_ns: 0,
+        }
+    }
+}
+
+impl World {
+    pub(super) fn start_agent(&mut self, a: usize) {
+        if self.lost_agents.contains(&a) {
+            return;
+        }
+        let Some(files) = self.agents[a].files.take() else {
+            return;
+        };
+        let meta = files.tree().into_iter().map(|entry| match entry.content {
+            EntryContent::File(bytes) => MetaEntry::File {
+                path: entry.path,
+                bytes,
+            },
+            EntryContent::Symlink(target) => MetaEntry::Symlink {
+                path: entry.path,
+                target,
+            },
+        });
+        let started = Started {
+            seed: self.draws.bits(),
+            boot_id: format!("boot-{}-{}", a + 1, self.agents[a].boot),
+            pid: Upid::new("slave(1)", Process::Agent(a).address()),
+            info: self.agent_info(a),
+            meta: meta.collect(),
+        };
+        let config = self.agent_config();
+        let host = &mut self.agents[a];
+        host.life += 1;
+        host.process = Some(AgentProcess {
+            driver: Driver::new(Agent::new(config), lane),
+            disk: SimDisk::open(files),
+            recovered: false,
+            streams: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            next_request: 0,
+            wake_at: None,
+            exits: None,
+        });
+        self.note(|| format!("agent{} starts", a + 1));
+        self.see(&Seen::AgentStarts { agent: a });
+        self.agent_event(a, Event::Started(Box::new(started)));
+        if let Some(m) = self.known_master() {
+            self.agent_event(a, Event::MasterDetected(master_upid(m)));
+        }
+    }
+
+    fn agent_info(&self, a: usize) -> v1::AgentInfo {
+        let text = &self.plan.agents[a].resources;
+        let resources = Resources::parse(text, &Role::default()).unwrap_or_default();
+        v1::AgentInfo {
+            hostname: format!("agent{}", a + 1),
+            port: Some(i32::from(Process::Agent(a).address().port())),
+            resources: resources.to_wire(ResourceFormat::PostRefinement),
+            ..Default::default()
+        }
+    }
+
+    fn agent_config(&self) -> Config {
+        let settings = &self.plan.settings;
+        Config {
+            work_dir: WORK_DIR.to_owned(),
+            executor_registration_timeout: Duration::from_micros(settings.registration_timeout_us),
+            executor_reregistration_timeout: Duration::from_micros(
+                settings.reregistration_timeout_us,
+            ),
+            executor_shutdown_grace_period: Duration::from_micros(settings.shutdown_grace_us),
+            recovery_timeout: Duration::from_micros(settings.recovery_timeout_us),
+            gc_delay: Duration::from_micros(settings.gc_delay_us),
+            disk_watch_interval: Duration::from_micros(settings.disk_watch_us),
+            ..Config::default()
+        }
+    }
+
+    /// An event planned earlier, for this life of the agent only.
+    pub(super) fn agent_hears(&mut self, a: usize, life: u64, event: Event) {
+        if self.agents[a].life == life {
+            self.agent_event(a, event);
+        }
+    }
+
+    /// Gives an event to the core and does what it asks for.
+    pub(crate) fn agent_event(&mut self, a: usize, event: Event) {
+        if self.agents[a].process.is_none() {
+            return;
+        }
+        self.see(&Seen::AgentTakes {
+            agent: a,
+            event: &event,
+        });
+        let (event, mut outputs) = match &mut self.plant {
+            Some(plant) => plant.before_agent(a, event),
+            None => (Some(event), Vec::new()),
+        };
+        let now = self.now(Process::Agent(a));
+        if let (Some(process), Some(event)) = (&mut self.agents[a].process, event) {
+            process.driver.handle(now, event, &mut outputs);
+        }
+        self.perform_agent(a, outputs);
+    }
+
+    pub(super) fn wake_agent(&mut self, a: usize, life: u64) {
+        let now = self.now(Process::Agent(a));
+        let host = &mut self.agents[a];
+        let Some(process) = host.process.as_mut().filter(|_| host.life == life) else {
+            return;
+        };
+        process.wake_at = None;
+        let mut outputs = Vec::new();
+        process.driver.fire_due(now, &mut outputs);
+        self.see(&Seen::AgentWakes { agent: a });
+        self.perform_agent(a, outputs);
+    }
+
+    pub(super) fn perform_agent(&mut self, a: usize, outputs: Vec<Output<Agent>>) {
+        let outputs = match &mut self.plant {
+            Some(plant) => plant.after_agent(a, outputs),
+            None => outputs,
+        };
+        for output in outputs {
+            self.see(&Seen::AgentDoes {
+                agent: a,
+                output: &output,
+            });
+            match output {
+                Output::Persist { seq, writes } => self.persist(a, seq, writes),
+                // An agent proposes nothing.
+                Output::Propose { .. } => {}
+                Output::Effect(effect) => self.agent_effect(a, effect),
+            }
+        }
+        self.see(&Seen::AgentRests { agent: a });
+        let exits = self.agents[a]
+            .process
+            .as_ref()
+            .and_then(|process| process.exits.clone());
+        match exits {
+            Some(reason) => self.agent_exits(a, &reason),
+            None => self.plan_agent_wake(a),
+        }
+    }
+
+    fn plan_agent_wake(&mut self, a: usize) {
+        let now_us = self.now_us;
+        let host = &mut self.agents[a];
+        let Some(process) = &mut host.process else {
+            return;
+        };
+        let next = process.driver.next_timer().map(Self::from_mono);
+        let Some(next) = next.map(|next| next.max(now_us)) else {
+            return;
+        };
+        if process.wake_at.is_none_or(|planned| next < planned) {
+            process.wake_at = Some(next);
+            let wake = Happening::Wake(Process::Agent(a), host.life);
+            self.queue.plan(next, wake);
+        }
+    }
+
+    fn agent_effect(&mut self, a: usize, effect: Effect) {
+        let own = Process::Agent(a);
+        let Some(process) = &mut self.agents[a].process else {
+            return;
+        };
+        match effect {
+            Effect::Link(peer) => self.link(own, &peer),
+            Effect::Unlink(peer) => self.unlink(own, &peer),
+            Effect::Send { to, message } => {
+                self.send_message(own, "slave(1)", &to, message, None);
+            }
+            Effect::SendEvent { stream, event } => self.tell_executor(a, &stream, event),
+            Effect::CloseStream(stream) => self.close_executor_stream(a, &stream),
+            Effect::Reply { request, .. } => {
+                // Executors do not wait for answers; that there is one is checked elsewhere.
+                process.requests.remove(&request);
+            }
+            Effect::Changed(delta) => {
+                process.recovered |= matches!(delta, Delta::Recovered);
+                self.note(|| show::agent_delta(a, &delta));
+            }
+            Effect::Count { .. } => {}
+            Effect::RemoveDirectory { path } => {
+                let after = self.draws.between((100, 20 * MILLISECOND_US));
+                self.later(after, Happening::RemoveDirectory(a, path));
+            }
+            Effect::MeasureDisk => {
+                let used = self.draws.below(1_001) as f64 / 1_000.0;
+                let life = self.agents[a].life;
+                let event = Box::new(Event::DiskMeasured { used });
+                self.later(MILLISECOND_US, Happening::AgentEvent(a, life, event));
+            }
+            Effect::Exit { reason } => {
+                process.exits.get_or_insert(reason);
+            }
+            other => self.container_effect(a, other),
+        }
+    }
+
+    fn agent_exits(&mut self, a: usize, reason: &str) {
+        self.note(|| format!("agent{} exits: {reason}", a + 1));
+        self.see(&Seen::AgentExits { agent: a, reason });
+        self.end_agent(a);
+    }
+
+    /// The process of an agent ends without a word; executors live on, and a supervisor starts it
+    /// again.
+    pub(crate) fn end_agent(&mut self, a: usize) {
+        if self.stop_agent_process(a, false) {
+            let back = self.draws.spread((20 * MILLISECOND_US, 10 * SECOND_US));
+            self.later(back, Happening::Start(Process::Agent(a)));
+        }
+    }
+
+    /// Takes the process away; what it had asked of the disk and not got may be there or not.
+    pub(super) fn stop_agent_process(&mut self, a: usize, silent: bool) -> bool {
+        let Some(process) = self.agents[a].process.take() else {
+            return false;
+        };
+        self.note(|| format!("agent{} is down", a + 1));
+        self.see(&Seen::AgentEnds { agent: a });
+        let own = Process::Agent(a);
+        self.paused.remove(&own);
+        let files = self.abandon_disk(a, process.disk);
+        self.agents[a].files = Some(files);
+        self.drop_links(own, silent);
+        for (container, subscription) in process.streams.into_values() {
+            self.executor_stream_lost(a, &container, subscription);
+        }
+        self.agent_process_gone(a);
+        true
+    }
+
+    /// The host of an agent loses power: nothing on it lives on, and the disk keeps of what was not
+    /// flushed what `keep` says ([`MemoryFiles::crash`]).
+    pub(crate) fn end_host(&mut self, a: usize, keep: &mut dyn FnMut(u64) -> u64) {
+        self.stop_agent_process(a, true);
+        self.see(&Seen::PowerLost { agent: a });
+        self.note(|| format!("agent{}'s host is down", a + 1));
+        let host = &mut self.agents[a];
+        if let Some(files) = &mut host.files {
+            files.crash(keep);
+        }
+        host.boot += 1;
+        self.end_containers_with_host(a);
+        let back = self.draws.spread((SECOND_US, 40 * SECOND_US));
+        self.later(back, Happening::Start(Process::Agent(a)));
+    }
+
+    /// Faults are off: this agent's disk is a good one again.
+    pub(super) fn calm_agent(&mut self, a: usize) {
+        if let Some(process) = &mut self.agents[a].process {
+            process.disk.calm();
+        }
+    }
+}
