@@ -27,9 +27,13 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long the body of a request may pause.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Answers to actor messages that the sender has not read. Further ones are not written: senders that
-/// never read must not stop their own messages.
+/// Answers that the client has not read. To actor messages no further ones are written then: senders
+/// that never read must not stop their own messages. Calls are not taken until it reads.
 pub const UNREAD_ANSWER_BYTES: usize = 16 << 10;
+
+/// Calls of one connection that are under way. Beyond them the connection is not read until some are
+/// answered.
+pub const PIPELINED_CALLS: usize = 1_024;
 
 /// What one read of an actor's connection takes at most.
 pub const READ_BYTES: usize = 64 << 10;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use meseta_model::edge::{Outcome, RequestId};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::limits;
@@ -17,15 +18,42 @@ pub(crate) struct Pending {
     waiting: Mutex<BTreeMap<RequestId, oneshot::Sender<Outcome>>>,
 }
 
-/// Takes a request out of the map however its wait ends.
-struct Waiting<'a> {
-    pending: &'a Pending,
+/// A request that the core has, and its answer to come. Dropping it forgets the request.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pending: Arc<Pending>,
     request: RequestId,
+    outcome: oneshot::Receiver<Outcome>,
+    deadline: Instant,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Asked {
     fn drop(&mut self) {
         self.pending.lock().remove(&self.request);
+    }
+}
+
+impl Asked {
+    /// The answer, once the core has decided or [`limits::ANSWER_TIMEOUT`] is over. May be dropped
+    /// while it waits and asked again.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        match tokio::time::timeout_at(self.deadline, &mut self.outcome).await {
+            Ok(Ok(outcome)) => outcome.into(),
+            Ok(Err(_)) => overloaded(true),
+            Err(_) => Answer::unavailable(format!(
+                "No decision within {} seconds; it may still be taken",
+                limits::ANSWER_TIMEOUT.as_secs()
+            )),
+        }
+    }
+
+    /// The answer if it is there already.
+    pub(crate) fn answer_now(&mut self) -> Option<Answer> {
+        match self.outcome.try_recv() {
+            Ok(outcome) => Some(outcome.into()),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(overloaded(true)),
+        }
     }
 }
 
@@ -34,38 +62,32 @@ impl Pending {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands an event with a fresh request id to the core and waits for its outcome. A full queue is
-    /// answered at once: clients come back, and waiting here would only hide the load.
-    pub(crate) async fn ask<E>(
-        &self,
+    /// Hands an event with a fresh request id to the core. A full queue is answered at once: clients
+    /// come back, and waiting here would only hide the load.
+    pub(crate) fn ask<E>(
+        self: &Arc<Self>,
         events: &mpsc::Sender<E>,
         event: impl FnOnce(RequestId) -> E,
-    ) -> Answer {
+    ) -> Result<Asked, Answer> {
         let Ok(permit) = events.try_reserve() else {
-            return overloaded(events.is_closed());
+            return Err(overloaded(events.is_closed()));
         };
         let request = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
         let (reply, outcome) = oneshot::channel();
         {
             let mut waiting = self.lock();
             if waiting.len() >= limits::PENDING_REQUESTS {
-                return overloaded(false);
+                return Err(overloaded(false));
             }
             waiting.insert(request, reply);
         }
-        let _waiting = Waiting {
-            pending: self,
-            request,
-        };
         permit.send(event(request));
-        match tokio::time::timeout(limits::ANSWER_TIMEOUT, outcome).await {
-            Ok(Ok(outcome)) => outcome.into(),
-            Ok(Err(_)) => overloaded(true),
-            Err(_) => Answer::unavailable(format!(
-                "No decision within {} seconds; it may still be taken",
-                limits::ANSWER_TIMEOUT.as_secs()
-            )),
-        }
+        Ok(Asked {
+            pending: self.clone(),
+            request,
+            outcome,
+            deadline: Instant::now() + limits::ANSWER_TIMEOUT,
+        })
     }
 
     /// How many wait.
@@ -109,49 +131,49 @@ pub(crate) fn tell<E: Send + 'static>(events: &mpsc::Sender<E>, event: E) {
 mod tests {
     use super::*;
     use crate::answer::Body;
-    use std::sync::Arc;
+    use http::StatusCode;
 
     #[tokio::test]
     async fn requests_beyond_the_limit_are_refused_at_once() {
         let pending = Arc::new(Pending::default());
         let (events, mut core) = mpsc::channel(2 * limits::PENDING_REQUESTS);
-        let mut waiting = Vec::new();
-        for _ in 0..limits::PENDING_REQUESTS {
-            let (pending, events) = (pending.clone(), events.clone());
-            waiting.push(tokio::spawn(async move {
-                pending.ask(&events, |id| id).await.status
-            }));
-        }
-        let mut asked = Vec::new();
-        for _ in 0..limits::PENDING_REQUESTS {
-            asked.push(core.recv().await.unwrap());
-        }
-        let refused = pending.ask(&events, |id| id).await;
-        assert_eq!(refused.status, http::StatusCode::SERVICE_UNAVAILABLE);
+        let ask = || pending.ask(&events, |id| id);
+        let mut asked: Vec<Asked> = (0..limits::PENDING_REQUESTS)
+            .map(|_| ask().unwrap())
+            .collect();
+        let refused = ask().unwrap_err();
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
         let Body::Whole(text) = refused.body else {
             panic!("a stream");
         };
         assert_eq!(text, "Too many requests are waiting; try again");
+        for asked in &mut asked {
+            assert!(asked.answer_now().is_none());
+            pending.reply(core.try_recv().unwrap(), Outcome::Done);
+            assert_eq!(asked.answer().await.status, StatusCode::OK);
+        }
         assert!(core.try_recv().is_err());
-        for request in asked {
-            pending.reply(request, Outcome::Done);
-        }
-        for task in waiting {
-            assert_eq!(task.await.unwrap(), http::StatusCode::OK);
-        }
         assert_eq!(pending.len(), 0);
     }
 
     #[tokio::test]
     async fn who_goes_away_waits_no_more() {
-        let pending = Pending::default();
-        let (events, mut core) = mpsc::channel(1);
-        let ask = pending.ask(&events, |id| id);
-        tokio::select! {
-            biased;
-            _ = ask => panic!("answered"),
-            request = core.recv() => assert!(request.is_some()),
-        }
+        let pending = Arc::new(Pending::default());
+        let (events, core) = mpsc::channel(1);
+        let asked = pending.ask(&events, |id| id).unwrap();
+        assert_eq!(pending.len(), 1);
+        drop(asked);
         assert_eq!(pending.len(), 0);
+        drop(core);
+        assert!(pending.ask(&events, |id| id).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_core_that_says_nothing_is_not_waited_for_forever() {
+        let pending = Arc::new(Pending::default());
+        let (events, _core) = mpsc::channel(1);
+        let mut asked = pending.ask(&events, |id| id).unwrap();
+        let answer = asked.answer().await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     }
 }

@@ -50,7 +50,9 @@ async fn a_long_actor_message_ends_its_connection() {
     ] {
         let mut client = master.connect().await;
         client
-            .write(format!("POST {path} HTTP/1.1\r\n{framing}"))
+            .write(format!(
+                "POST {path} HTTP/1.1\r\nLibprocess-From: a@127.0.0.1:1\r\n{framing}"
+            ))
             .await;
         assert!(client.ends().await);
     }

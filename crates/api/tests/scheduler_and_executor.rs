@@ -381,3 +381,96 @@ async fn events_to_unknown_streams_are_dropped() {
     master.api.close_stream(&StreamId::new("nobody"));
     assert_eq!(soon(master.get("/health")).await.code(), 200);
 }
+
+#[tokio::test]
+async fn calls_of_one_connection_are_under_way_together_and_answered_in_order() {
+    let mut master = master().await;
+    let mut client = master.connect().await;
+    let call = |number: usize| TEARDOWN.replace(r#""f""#, &format!("\"{number}\""));
+    let mut all = String::new();
+    for number in 0..100 {
+        all += &post(SCHEDULER, JSON, &call(number));
+    }
+    // One that is refused at once, one that takes the long way, one more behind it.
+    all += &post(SCHEDULER, JSON, "{}");
+    all += "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    all += &post(SCHEDULER, JSON, &call(100));
+    client.write(&all).await;
+    let mut requests = Vec::new();
+    for number in 0..100 {
+        let Event::SchedulerCalled { request, call, .. } = master.event().await else {
+            panic!("not a call");
+        };
+        assert_eq!(call.framework_id.unwrap().value, number.to_string());
+        requests.push(request);
+    }
+    // Answered in whatever order, read in theirs.
+    for (number, request) in requests.iter().enumerate().rev() {
+        let refusal = Refusal::invalid(number.to_string());
+        master.api.reply(*request, Outcome::Refused(refusal));
+    }
+    for number in 0..100 {
+        let answer = client.answer().await;
+        assert_eq!((answer.code(), answer.text()), (400, number.to_string()));
+        assert!(answer.headers.contains_key("date"), "{answer:?}");
+    }
+    assert_golden("sched-empty-json", &client.answer().await);
+    assert_eq!(client.answer().await.code(), 200);
+    let Event::SchedulerCalled { request, .. } = master.event().await else {
+        panic!("not a call");
+    };
+    master.api.reply(request, Outcome::Accepted);
+    let answer = client.answer().await;
+    assert_eq!((answer.code(), answer.body.len()), (202, 0));
+}
+
+#[tokio::test]
+async fn a_subscription_behind_calls_opens_its_stream() {
+    let mut master = master().await;
+    let mut client = master.connect().await;
+    client
+        .write(post(SCHEDULER, JSON, TEARDOWN) + &post(SCHEDULER, JSON, SUBSCRIBE))
+        .await;
+    let Event::SchedulerCalled { request, .. } = master.event().await else {
+        panic!("not a call");
+    };
+    master.api.reply(request, Outcome::Accepted);
+    assert_eq!(client.answer().await.code(), 202);
+    let Event::SchedulerSubscribed { stream, .. } = master.event().await else {
+        panic!("not a subscription");
+    };
+    assert_eq!(
+        client.head().await.headers["mesos-stream-id"],
+        stream.to_string()
+    );
+    master.api.send_event(&stream, &heartbeat());
+    assert_eq!(
+        client.chunk().await.unwrap(),
+        b"20\n{\"type\":\"HEARTBEAT\"}"
+    );
+}
+
+#[tokio::test]
+async fn one_connection_has_a_bounded_number_of_calls_under_way() {
+    let mut master = master_with(2 * limits::PIPELINED_CALLS).await;
+    let mut client = master.connect().await;
+    let all = post(SCHEDULER, JSON, TEARDOWN).repeat(limits::PIPELINED_CALLS + 10);
+    client.write(all).await;
+    let mut requests = Vec::new();
+    while requests.len() < limits::PIPELINED_CALLS {
+        let Event::SchedulerCalled { request, .. } = master.event().await else {
+            panic!("not a call");
+        };
+        requests.push(request);
+    }
+    assert!(master.events.try_recv().is_err());
+    for request in requests {
+        master.api.reply(request, Outcome::Accepted);
+    }
+    for _ in 0..10 {
+        assert!(matches!(
+            master.event().await,
+            Event::SchedulerCalled { .. }
+        ));
+    }
+}

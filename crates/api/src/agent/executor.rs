@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use meseta_agent::event::Event;
 use meseta_model::caller::Caller;
 use meseta_model::edge::StreamId;
@@ -14,18 +14,38 @@ use meseta_proto::mesos::v1::executor::call::Type;
 use super::Agent;
 use crate::answer::Answer;
 use crate::codec::Endpoint;
-use crate::pending::{overloaded, tell};
-use crate::server::{Cut, Request};
+use crate::negotiate::MediaType;
+use crate::pending::{Asked, overloaded, tell};
+use crate::server::{Called, Cut, Request};
 use crate::streams::{Stream, StreamBody};
 use crate::{codec, negotiate, uuid};
 
+/// What becomes of a call.
+enum Decision {
+    Subscribe(MediaType, Box<executor::Call>),
+    Asked(Asked),
+}
+
 pub(super) async fn answer(agent: &Arc<Agent>, request: Request) -> Answer {
-    match try_answer(agent, request).await {
-        Ok(answer) | Err(answer) => answer,
+    match decide(agent, &request) {
+        Ok(Decision::Subscribe(media_type, call)) => {
+            subscribe(agent, media_type, request.cut, call).unwrap_or_else(|refused| refused)
+        }
+        Ok(Decision::Asked(mut asked)) => asked.answer().await,
+        Err(answer) => answer,
     }
 }
 
-async fn try_answer(agent: &Arc<Agent>, request: Request) -> Result<Answer, Answer> {
+/// The same, as far as it goes without waiting.
+pub(super) fn call(agent: &Arc<Agent>, request: &Request) -> Called {
+    match decide(agent, request) {
+        Ok(Decision::Subscribe(..)) => Called::Stream,
+        Ok(Decision::Asked(asked)) => Called::Asked(asked),
+        Err(answer) => Called::Answer(answer),
+    }
+}
+
+fn decide(agent: &Arc<Agent>, request: &Request) -> Result<Decision, Answer> {
     if request.method != Method::POST {
         return Err(Answer::method_not_allowed(&[Method::POST], &request.method));
     }
@@ -35,32 +55,34 @@ async fn try_answer(agent: &Arc<Agent>, request: Request) -> Result<Answer, Answ
         .map_err(|why| Answer::bad_request(format!("Failed to validate Executor::Call: {why}")))?;
     let call = Box::new(call);
     match kind {
-        Type::Subscribe => subscribe(agent, &request.headers, request.cut, call),
+        Type::Subscribe => {
+            let media_type = negotiate::accept(&request.headers)?;
+            Ok(Decision::Subscribe(media_type, call))
+        }
         Type::Unknown => Err(Answer::not_implemented("501 Not Implemented.")),
         // Executors come back while the agent still recovers; what they say has to wait until then.
         _ if !agent.recovered.load(Ordering::Acquire) => {
             Err(Answer::unavailable("Agent has not finished recovery"))
         }
         // Libraries send heartbeats with made-up ids.
-        Type::Heartbeat => Ok(Answer::empty(StatusCode::ACCEPTED)),
+        Type::Heartbeat => Err(Answer::empty(StatusCode::ACCEPTED)),
         Type::Update | Type::Message => {
             let event = |request| Event::ExecutorCalled {
                 request,
                 caller: Caller::default(),
                 call,
             };
-            Ok(agent.pending.ask(&agent.events, event).await)
+            agent.pending.ask(&agent.events, event).map(Decision::Asked)
         }
     }
 }
 
 fn subscribe(
     agent: &Arc<Agent>,
-    headers: &HeaderMap,
+    media_type: MediaType,
     cut: Cut,
     call: Box<executor::Call>,
 ) -> Result<Answer, Answer> {
-    let media_type = negotiate::accept(headers)?;
     let Ok(permit) = agent.events.try_reserve() else {
         return Err(overloaded(agent.events.is_closed()));
     };

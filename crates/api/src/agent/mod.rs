@@ -17,9 +17,11 @@ use std::time::Instant;
 
 use meseta_agent::event::Event;
 use meseta_agent::view::{Counter, Delta};
+use meseta_model::capabilities::AgentCapabilities;
 use meseta_model::edge::{Outcome, RequestId, StreamId};
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId};
 use meseta_proto::mesos::v1;
+use meseta_proto::mesos::v1::agent_info::capability::Type as Capability;
 use meseta_proto::mesos::v1::executor as wire;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -30,7 +32,7 @@ use crate::files::Files;
 use crate::metrics::{Counters, Gauges};
 use crate::pending::Pending;
 use crate::read::AgentModel;
-use crate::server::{self, Edge, Letter, Request, Server};
+use crate::server::{self, Called, Edge, Letter, Request, Server};
 use crate::streams::Streams;
 
 /// What an agent's face knows from its start.
@@ -65,7 +67,12 @@ impl AgentConfig {
         Self {
             address,
             flags: BTreeMap::new(),
-            capabilities: Vec::new(),
+            capabilities: AgentCapabilities::NONE
+                .with(Capability::MultiRole)
+                .with(Capability::HierarchicalRole)
+                .with(Capability::ReservationRefinement)
+                .with(Capability::TaskResourceLimits)
+                .to_wire(),
             log_file: None,
         }
     }
@@ -86,7 +93,7 @@ pub(crate) struct Agent {
     config: AgentConfig,
     events: mpsc::Sender<Event>,
     recovered: AtomicBool,
-    pending: Pending,
+    pending: Arc<Pending>,
     streams: Streams,
     model: AgentModel,
     counters: Counters<Counter>,
@@ -118,7 +125,7 @@ impl AgentApi {
             config,
             events,
             recovered: AtomicBool::new(false),
-            pending: Pending::default(),
+            pending: Arc::default(),
             streams: Streams::default(),
             model: AgentModel::default(),
             counters: Counters::default(),
@@ -254,6 +261,14 @@ impl Edge for Agent {
         };
         // The receiver is gone only when the agent ends.
         let _ = self.events.send(event).await;
+    }
+
+    fn takes_calls(&self, path: &str) -> bool {
+        path == "/api/v1/executor" || path == "/slave(1)/api/v1/executor"
+    }
+
+    fn call(self: &Arc<Self>, request: &Request) -> Called {
+        executor::call(self, request)
     }
 
     async fn answer(self: &Arc<Self>, request: Request) -> Answer {

@@ -29,7 +29,7 @@ use crate::lead::{Lead, Leadership};
 use crate::metrics::{Counters, Gauges};
 use crate::pending::Pending;
 use crate::read::MasterModel;
-use crate::server::{self, Edge, Letter, Request, Server};
+use crate::server::{self, Called, Edge, Letter, Request, Server};
 use crate::streams::Streams;
 use subscribers::Subscribers;
 
@@ -75,7 +75,7 @@ pub(crate) struct Master {
     config: MasterConfig,
     events: mpsc::Sender<Event>,
     lead: Lead,
-    pending: Pending,
+    pending: Arc<Pending>,
     streams: Streams,
     model: MasterModel,
     subscribers: Subscribers,
@@ -98,7 +98,7 @@ impl MasterApi {
             config,
             events,
             lead: Lead::default(),
-            pending: Pending::default(),
+            pending: Arc::default(),
             streams: Streams::default(),
             model: MasterModel::default(),
             subscribers: Subscribers::default(),
@@ -120,9 +120,14 @@ impl MasterApi {
         server::serve(listener, self.edge.clone())
     }
 
-    /// Where the master stands from now on; at first nobody leads.
+    /// Where the master stands from now on; at first nobody leads. Who watches a master that does not
+    /// lead any more is cut off, to find the one that does.
     pub fn set_leadership(&self, leadership: Leadership) {
+        let leads = leadership == Leadership::Leading;
         self.edge.lead.set(leadership);
+        if !leads {
+            self.edge.subscribers.cut();
+        }
     }
 
     /// Takes in what became visible, and tells it to who watches.
@@ -175,6 +180,14 @@ impl Edge for Master {
         };
         // The receiver is gone only when the master ends.
         let _ = self.events.send(event).await;
+    }
+
+    fn takes_calls(&self, path: &str) -> bool {
+        path == "/api/v1/scheduler" || path == "/master/api/v1/scheduler"
+    }
+
+    fn call(self: &Arc<Self>, request: &Request) -> Called {
+        scheduler::call(self, request)
     }
 
     async fn answer(self: &Arc<Self>, request: Request) -> Answer {

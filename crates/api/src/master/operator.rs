@@ -42,7 +42,8 @@ async fn try_answer(master: &Arc<Master>, request: Request) -> Result<Answer, An
             caller: Caller::default(),
             call: change,
         };
-        return Ok(master.pending.ask(&master.events, event).await);
+        let mut asked = master.pending.ask(&master.events, event)?;
+        return Ok(asked.answer().await);
     }
     match kind {
         Type::Subscribe => Ok(master.subscribers.open(master, accept, request.cut)),
@@ -269,5 +270,8 @@ pub(super) async fn teardown(master: &Arc<Master>, request: Request) -> Answer {
         caller: Caller::default(),
         call,
     };
-    master.pending.ask(&master.events, event).await
+    match master.pending.ask(&master.events, event) {
+        Ok(mut asked) => asked.answer().await,
+        Err(refused) => refused,
+    }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use meseta_master::event::Event;
 use meseta_model::caller::Caller;
 use meseta_model::edge::StreamId;
@@ -15,21 +15,41 @@ use meseta_proto::mesos::v1::scheduler::call::Type;
 use super::Master;
 use crate::answer::Answer;
 use crate::codec::Endpoint;
-use crate::pending::overloaded;
-use crate::server::{Cut, Request};
+use crate::negotiate::MediaType;
+use crate::pending::{Asked, overloaded};
+use crate::server::{Called, Cut, Request};
 use crate::streams::{Stream, StreamBody};
 use crate::{codec, negotiate, uuid};
 
 /// Names a subscription; the scheduler repeats it with every call.
 pub(crate) const STREAM_ID: HeaderName = HeaderName::from_static("mesos-stream-id");
 
+/// What becomes of a call.
+enum Decision {
+    Subscribe(MediaType, Box<scheduler::Call>),
+    Asked(Asked),
+}
+
 pub(super) async fn answer(master: &Arc<Master>, request: Request) -> Answer {
-    match try_answer(master, request).await {
-        Ok(answer) | Err(answer) => answer,
+    match decide(master, &request) {
+        Ok(Decision::Subscribe(media_type, call)) => {
+            subscribe(master, media_type, request.cut, call).unwrap_or_else(|refused| refused)
+        }
+        Ok(Decision::Asked(mut asked)) => asked.answer().await,
+        Err(refused) => refused,
     }
 }
 
-async fn try_answer(master: &Arc<Master>, request: Request) -> Result<Answer, Answer> {
+/// The same, as far as it goes without waiting.
+pub(super) fn call(master: &Arc<Master>, request: &Request) -> Called {
+    match decide(master, request) {
+        Ok(Decision::Subscribe(..)) => Called::Stream,
+        Ok(Decision::Asked(asked)) => Called::Asked(asked),
+        Err(refused) => Called::Answer(refused),
+    }
+}
+
+fn decide(master: &Arc<Master>, request: &Request) -> Result<Decision, Answer> {
     master.lead.check(&request.target)?;
     if request.method != Method::POST {
         return Err(Answer::method_not_allowed(&[Method::POST], &request.method));
@@ -40,16 +60,23 @@ async fn try_answer(master: &Arc<Master>, request: Request) -> Result<Answer, An
     let kind = validation::scheduler_call(&call, caller.principal.as_deref())
         .map_err(|why| Answer::bad_request(format!("Failed to validate scheduler::Call: {why}")))?;
     let call = Box::new(call);
-    if kind == Type::Subscribe {
-        return subscribe(master, &request.headers, request.cut, call);
-    }
-    if kind == Type::Unknown {
-        return Err(Answer::not_implemented("501 Not Implemented."));
-    }
-    if kind == Type::ReconcileOperations {
-        negotiate::accept(&request.headers)?;
-    }
     let stream_id = request.headers.get(STREAM_ID);
+    match kind {
+        Type::Subscribe => {
+            let media_type = negotiate::accept(&request.headers)?;
+            if stream_id.is_some() {
+                return Err(Answer::bad_request(
+                    "Subscribe calls should not include the 'Mesos-Stream-Id' header",
+                ));
+            }
+            return Ok(Decision::Subscribe(media_type, call));
+        }
+        Type::Unknown => return Err(Answer::not_implemented("501 Not Implemented.")),
+        Type::ReconcileOperations => {
+            negotiate::accept(&request.headers)?;
+        }
+        _ => {}
+    }
     let stream_id = stream_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let event = |request| Event::SchedulerCalled {
         request,
@@ -57,22 +84,19 @@ async fn try_answer(master: &Arc<Master>, request: Request) -> Result<Answer, An
         stream_id,
         call,
     };
-    Ok(master.pending.ask(&master.events, event).await)
+    master
+        .pending
+        .ask(&master.events, event)
+        .map(Decision::Asked)
 }
 
 /// Opens the stream. Whatever is wrong with the framework itself comes as an ERROR event over it.
 fn subscribe(
     master: &Arc<Master>,
-    headers: &HeaderMap,
+    media_type: MediaType,
     cut: Cut,
     call: Box<scheduler::Call>,
 ) -> Result<Answer, Answer> {
-    let media_type = negotiate::accept(headers)?;
-    if headers.contains_key(STREAM_ID) {
-        return Err(Answer::bad_request(
-            "Subscribe calls should not include the 'Mesos-Stream-Id' header",
-        ));
-    }
     let Ok(permit) = master.events.try_reserve() else {
         return Err(overloaded(master.events.is_closed()));
     };

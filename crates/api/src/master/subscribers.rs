@@ -65,6 +65,11 @@ impl Subscribers {
         Answer::stream(media_type.header(), body)
     }
 
+    /// Ends every stream.
+    pub(super) fn cut(&self) {
+        self.lock().drain(..).for_each(|stream| stream.cut());
+    }
+
     /// Applies a change and tells it, so that no stream can begin between the two.
     pub(super) fn tell(&self, change: impl FnOnce() -> Change) {
         let mut open = self.lock();

@@ -1,4 +1,4 @@
-//! Recognising an actor message: whose it is, from whom, and where its body ends.
+//! Recognising what may take the short way, actor messages and calls, and where it ends.
 
 use meseta_model::upid::Upid;
 
@@ -11,10 +11,12 @@ use crate::query::decode;
 pub(super) enum Next<'a> {
     /// Nothing complete yet.
     More,
-    /// Something else than an actor message.
-    NoActor,
+    /// Anything else.
+    Long,
     /// An actor message, and how many bytes it takes.
     Message(Posted<'a>, usize),
+    /// A call, and how many bytes it takes.
+    Call(RawCall<'a>, usize),
     /// It begins like an actor message, but nobody could say where it ends.
     Broken(&'static str),
 }
@@ -28,6 +30,15 @@ pub(super) struct Posted<'a> {
     pub(super) name: &'a str,
     pub(super) from: Upid,
     pub(super) epoch: Option<u64>,
+    pub(super) body: Body<'a>,
+}
+
+/// A call before it is looked at.
+#[derive(Debug, PartialEq)]
+pub(super) struct RawCall<'a> {
+    /// Path and query as sent.
+    pub(super) target: &'a str,
+    pub(super) headers: Vec<(&'a str, &'a [u8])>,
     pub(super) body: Body<'a>,
 }
 
@@ -61,70 +72,112 @@ pub(super) fn sender(from: Option<&[u8]>, agent: Option<&[u8]>) -> Option<Upid> 
         .or_else(|| parse(agent?.strip_prefix(b"libprocess/")?))
 }
 
-/// Reads the next actor message.
-pub(super) fn next(bytes: &[u8]) -> Next<'_> {
+/// Reads what comes next. `is_call` says of a path whether calls come to it.
+pub(super) fn next(bytes: &[u8], is_call: impl Fn(&str) -> bool) -> Next<'_> {
     if !b"POST /".starts_with(bytes.get(..6).unwrap_or(bytes)) {
-        return Next::NoActor;
+        return Next::Long;
     }
     let mut headers = [httparse::EMPTY_HEADER; limits::HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let parsed = request.parse(bytes);
-    let is_actor = request.path.map(|path| target(path).is_some());
-    match (parsed, is_actor) {
-        (_, Some(false)) => Next::NoActor,
-        (Err(_), None) => Next::NoActor,
-        (Err(_), Some(true)) => Next::Broken("its headers make no sense"),
-        (Ok(httparse::Status::Partial), _) if bytes.len() > limits::HEAD_BYTES => {
-            // hyper has words for that.
-            Next::NoActor
+    let path = request
+        .path
+        .map(|target| target.split('?').next().unwrap_or(target));
+    let is_message = path.is_some_and(|path| target(path).is_some());
+    let is_call = path.is_some_and(is_call);
+    match parsed {
+        _ if path.is_some() && !is_message && !is_call => Next::Long,
+        Err(_) if is_message => Next::Broken("its headers make no sense"),
+        // hyper has words for these.
+        Err(_) => Next::Long,
+        Ok(httparse::Status::Partial) if bytes.len() > limits::HEAD_BYTES => Next::Long,
+        Ok(httparse::Status::Partial) => Next::More,
+        Ok(httparse::Status::Complete(head)) if is_message => posted(&request, bytes, head),
+        Ok(httparse::Status::Complete(head)) => call(&request, bytes, head),
+    }
+}
+
+/// The first header of that name.
+fn header<'a>(request: &httparse::Request<'_, 'a>, wanted: &str) -> Option<&'a [u8]> {
+    let mut all = request.headers.iter();
+    all.find(|header| header.name.eq_ignore_ascii_case(wanted))
+        .map(|header| header.value)
+}
+
+fn text<'a>(request: &httparse::Request<'_, 'a>, wanted: &str) -> Option<&'a str> {
+    header(request, wanted).and_then(|value| std::str::from_utf8(value).ok())
+}
+
+/// A body and the bytes that it takes, `None` while its end is missing.
+fn body<'a>(
+    request: &httparse::Request<'_, 'a>,
+    rest: &'a [u8],
+) -> Result<Option<(Body<'a>, usize)>, &'static str> {
+    if let Some(coding) = text(request, "Transfer-Encoding") {
+        if !coding.trim().eq_ignore_ascii_case("chunked") {
+            return Err("its transfer encoding is not chunked");
         }
-        (Ok(httparse::Status::Partial), _) => Next::More,
-        (Ok(httparse::Status::Complete(head)), _) => posted(&request, bytes, head),
+        let joined = joined(rest)?;
+        return Ok(joined.map(|(body, length)| (Body::Joined(body), length)));
+    }
+    let length = text(request, "Content-Length").map_or(Ok(0), |length| length.trim().parse());
+    match length {
+        Ok(length) if length <= limits::MESSAGE_BYTES => {
+            Ok(rest.get(..length).map(|body| (Body::Plain(body), length)))
+        }
+        Ok(_) => Err("it is too long"),
+        Err(_) => Err("its length is no number"),
     }
 }
 
 fn posted<'a>(request: &httparse::Request<'_, 'a>, bytes: &'a [u8], head: usize) -> Next<'a> {
-    let Some((to, name)) = request.path.and_then(target) else {
-        return Next::NoActor;
+    let from = sender(
+        header(request, "Libprocess-From"),
+        header(request, "User-Agent"),
+    );
+    let (Some((to, name)), Some(from)) = (request.path.and_then(target), from) else {
+        return Next::Long;
     };
-    let header = |wanted: &str| {
-        let mut all = request.headers.iter();
-        all.find(|header| header.name.eq_ignore_ascii_case(wanted))
-            .map(|header| header.value)
-    };
-    let text = |wanted| header(wanted).and_then(|value| std::str::from_utf8(value).ok());
-    let rest = &bytes[head..];
-    let (body, length) = if let Some(coding) = text("Transfer-Encoding") {
-        if !coding.trim().eq_ignore_ascii_case("chunked") {
-            return Next::Broken("its transfer encoding is not chunked");
-        }
-        match joined(rest) {
-            Ok(Some((body, length))) => (Body::Joined(body), length),
-            Ok(None) => return Next::More,
-            Err(why) => return Next::Broken(why),
-        }
-    } else {
-        let length = text("Content-Length").map_or(Ok(0), |length| length.trim().parse());
-        match length {
-            Ok(length) if length <= limits::MESSAGE_BYTES => match rest.get(..length) {
-                Some(body) => (Body::Plain(body), length),
-                None => return Next::More,
-            },
-            Ok(_) => return Next::Broken("it is too long"),
-            Err(_) => return Next::Broken("its length is no number"),
-        }
-    };
-    let Some(from) = sender(header("Libprocess-From"), header("User-Agent")) else {
-        return Next::NoActor;
+    let (body, length) = match body(request, &bytes[head..]) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Next::More,
+        Err(why) => return Next::Broken(why),
     };
     let posted = Posted {
         to,
         name,
         from,
-        epoch: text(EPOCH_HEADER).and_then(|epoch| epoch.trim().parse().ok()),
+        epoch: text(request, EPOCH_HEADER).and_then(|epoch| epoch.trim().parse().ok()),
         body,
     };
     Next::Message(posted, head + length)
+}
+
+/// Calls of the plain kind only: whatever needs more of HTTP than that takes the long way.
+fn call<'a>(request: &httparse::Request<'_, 'a>, bytes: &'a [u8], head: usize) -> Next<'a> {
+    let plain = request.version == Some(1)
+        && header(request, "Expect").is_none()
+        && header(request, "Upgrade").is_none()
+        && !text(request, "Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        && !(header(request, "Transfer-Encoding").is_some()
+            && header(request, "Content-Length").is_some());
+    let Some(target) = request.path.filter(|_| plain) else {
+        return Next::Long;
+    };
+    match body(request, &bytes[head..]) {
+        Ok(Some((body, length))) => {
+            let headers = request.headers.iter();
+            let headers = headers.map(|header| (header.name, header.value)).collect();
+            let call = RawCall {
+                target,
+                headers,
+                body,
+            };
+            Next::Call(call, head + length)
+        }
+        Ok(None) => Next::More,
+        Err(_) => Next::Long,
+    }
 }
 
 /// Joins the chunks of a body; answers it and its length on the wire, or `None` while its end is
@@ -186,7 +239,7 @@ mod tests {
         Transfer-Encoding: chunked\r\n\r\n1\r\n\x08\r\n1\r\n\x01\r\n0\r\n\r\n";
 
     fn message(bytes: &[u8]) -> (Posted<'_>, usize) {
-        match next(bytes) {
+        match next(bytes, |_| false) {
             Next::Message(posted, length) => (posted, length),
             other => panic!("{other:?}"),
         }
@@ -221,7 +274,7 @@ mod tests {
     fn every_prefix_waits_for_more() {
         for bytes in [PONG, PING] {
             for end in 0..bytes.len() {
-                assert_eq!(next(&bytes[..end]), Next::More, "{end}");
+                assert_eq!(next(&bytes[..end], |_| false), Next::More, "{end}");
             }
         }
     }
@@ -237,14 +290,16 @@ mod tests {
             b"\x16\x03\x01",
             b"PUT /",
         ] {
-            assert_eq!(next(bytes), Next::NoActor, "{bytes:?}");
+            assert_eq!(next(bytes, |_| false), Next::Long, "{bytes:?}");
         }
     }
 
     #[test]
     fn what_has_no_end_is_broken() {
         let post = |headers: &str| {
-            format!("POST /master/mesos.internal.X HTTP/1.1\r\n{headers}\r\n\r\nzz")
+            format!(
+                "POST /master/mesos.internal.X HTTP/1.1\r\nLibprocess-From: a@127.0.0.1:1\r\n{headers}\r\n\r\nzz"
+            )
         };
         for headers in [
             "Content-Length: -1",
@@ -255,7 +310,7 @@ mod tests {
         ] {
             let bytes = post(headers);
             assert!(
-                matches!(next(bytes.as_bytes()), Next::Broken(_)),
+                matches!(next(bytes.as_bytes(), |_| false), Next::Broken(_)),
                 "{headers}"
             );
         }
@@ -270,5 +325,43 @@ mod tests {
             upid
         );
         assert_eq!(sender(None, Some(b"curl/8")), None);
+    }
+
+    #[test]
+    fn calls_are_recognised_and_whatever_is_not_plain_is_left_to_http() {
+        let is_call = |path: &str| path == "/api/v1/scheduler";
+        let post = |headers: &str| {
+            format!(
+                "POST /api/v1/scheduler?x=1 HTTP/1.1\r\n{headers}Content-Length: 2\r\n\r\n{{}}GET"
+            )
+        };
+        let plain = post("Mesos-Stream-Id: s\r\n");
+        let Next::Call(call, length) = next(plain.as_bytes(), is_call) else {
+            panic!("no call");
+        };
+        assert_eq!(length, plain.len() - 3);
+        assert_eq!(
+            (call.target, call.body.bytes()),
+            ("/api/v1/scheduler?x=1", &b"{}"[..])
+        );
+        assert_eq!(call.headers[0], ("Mesos-Stream-Id", &b"s"[..]));
+        for end in 0..length {
+            assert_eq!(next(&plain.as_bytes()[..end], is_call), Next::More, "{end}");
+        }
+        for headers in [
+            "Expect: 100-continue\r\n",
+            "Connection: close\r\n",
+            "Upgrade: h2c\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "No Colon\r\n",
+        ] {
+            assert_eq!(
+                next(post(headers).as_bytes(), is_call),
+                Next::Long,
+                "{headers}"
+            );
+        }
+        let old = plain.replace("HTTP/1.1", "HTTP/1.0");
+        assert_eq!(next(old.as_bytes(), is_call), Next::Long);
     }
 }

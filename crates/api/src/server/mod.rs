@@ -1,13 +1,13 @@
 //! The listening port: HTTP and actor messages on one socket.
 //!
-//! Every connection begins in [`actors`], which recognises actor messages and hands everything else,
-//! with what was read already, to hyper ([`requests`]). [`Edge`] is what stands behind: a master's or an
-//! agent's face.
+//! Every connection begins the short way ([`short`]), which takes actor messages and ordinary calls, and
+//! hands everything else, with what was read already, to hyper ([`requests`]). [`Edge`] is what stands
+//! behind: a master's or an agent's face.
 
-mod actors;
 mod head;
 mod requests;
 mod rewind;
+mod short;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::answer::Answer;
 use crate::limits;
+use crate::pending::Asked;
 use crate::query::Query;
 
 /// Header with the epoch of the leader that sends a message (design decision 8).
@@ -61,8 +62,25 @@ pub(crate) trait Edge: Send + Sync + 'static {
     /// queue is full, and with it the connection.
     fn deliver(&self, letter: Letter) -> impl Future<Output = ()> + Send;
 
+    /// Whether [`Edge::call`] answers requests to this path.
+    fn takes_calls(&self, path: &str) -> bool;
+
+    /// Answers a call as [`Edge::answer`] does, as far as that goes without waiting.
+    fn call(self: &Arc<Self>, request: &Request) -> Called;
+
     /// Answers a request.
     fn answer(self: &Arc<Self>, request: Request) -> impl Future<Output = Answer> + Send;
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub(crate) enum Called {
+    /// It is answered.
+    Answer(Answer),
+    /// The core has it.
+    Asked(Asked),
+    /// Nothing yet: it opens a stream, for which [`Edge::answer`] is there.
+    Stream,
 }
 
 /// Cuts a connection from outside of its task.
@@ -143,9 +161,9 @@ async fn run<E: Edge>(stream: TcpStream, peer: SocketAddr, edge: Arc<E>) {
 }
 
 async fn carry<E: Edge>(mut stream: TcpStream, peer: SocketAddr, edge: Arc<E>, cut: Cut) {
-    match actors::carry(&mut stream, peer, &*edge).await {
-        actors::End::Closed => {}
-        actors::End::NoActor(read) => requests::carry(stream, read, peer, edge, cut).await,
+    match short::carry(&mut stream, peer, &edge, &cut).await {
+        short::End::Closed => {}
+        short::End::Long(read) => requests::carry(stream, read, peer, edge, cut).await,
     }
 }
 
