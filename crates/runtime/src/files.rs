@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs as unix;
 use std::path::{Path, PathBuf};
 
-use crate::storage::{AppendError, Storage};
+use crate::limits;
+use crate::storage::{AppendError, Storage, Target};
 
 /// Files below a root directory. Links on the way to a file are followed, wherever they lead: the root
 /// must be writable for its owner only, as the `meta` directory of an agent is.
@@ -37,6 +38,17 @@ impl Files {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    fn sync(&self, target: Target<'_>) -> io::Result<()> {
+        match target {
+            // fdatasync also flushes the length, which is all that a reader needs to find the bytes.
+            Target::File(path) => OpenOptions::new()
+                .write(true)
+                .open(self.at(path))?
+                .sync_data(),
+            Target::Dir(dir) => File::open(self.at(dir))?.sync_all(),
+        }
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -101,15 +113,46 @@ impl Storage for Files {
     }
 
     fn sync_file(&mut self, path: &str) -> io::Result<()> {
-        // fdatasync also flushes the length, which is all that a reader needs to find the bytes.
-        OpenOptions::new()
-            .write(true)
-            .open(self.at(path))?
-            .sync_data()
+        self.sync(Target::File(path))
     }
 
     fn sync_dir(&mut self, dir: &str) -> io::Result<()> {
-        File::open(self.at(dir))?.sync_all()
+        self.sync(Target::Dir(dir))
+    }
+
+    fn sync_all(&mut self, targets: &[Target<'_>]) -> Vec<io::Result<()>> {
+        let files = &*self;
+        let share = targets
+            .len()
+            .div_ceil(limits::FLUSHES_SIDE_BY_SIDE)
+            .max(limits::FLUSHES_A_THREAD);
+        let sync = |share: &[Target<'_>]| share.iter().map(|target| files.sync(*target)).collect();
+        std::thread::scope(|scope| {
+            let mut shares = targets.chunks(share);
+            let own = shares.next().unwrap_or_default();
+            // If no thread can be had, this one does it.
+            let others: Vec<_> = shares
+                .map(|share| {
+                    (
+                        share,
+                        std::thread::Builder::new().spawn_scoped(scope, move || sync(share)),
+                    )
+                })
+                .collect();
+            let mut answers: Vec<io::Result<()>> = sync(own);
+            for (share, thread) in others {
+                answers.extend(match thread {
+                    Ok(thread) => thread.join().unwrap_or_else(|_| {
+                        share
+                            .iter()
+                            .map(|_| Err(io::Error::other("the flush panicked")))
+                            .collect()
+                    }),
+                    Err(_) => sync(share),
+                });
+            }
+            answers
+        })
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {

@@ -20,7 +20,7 @@ use std::io;
 use meseta_model::step::{Seq, Write};
 
 use crate::limits;
-use crate::storage::{Storage, ancestors, check_path, parent};
+use crate::storage::{Storage, Target, ancestors, check_path, parent};
 
 /// How the names of temporary files begin; [`crate::read_tree`] passes over them. Names are used again,
 /// so that what a crash leaves behind does not pile up.
@@ -70,6 +70,15 @@ enum Staged {
     Failed(String),
 }
 
+impl Staged {
+    fn target(&self) -> Option<Target<'_>> {
+        match self {
+            Self::Ready(temporary) => Some(Target::File(temporary)),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
 impl Progress {
     fn fail(&mut self, reason: String) {
         self.failed.get_or_insert(reason);
@@ -117,8 +126,7 @@ impl<S: Storage> Flusher<S> {
         for (request, progress) in requests.iter().zip(&mut group) {
             self.apply(request, progress);
         }
-        self.flush_files(&mut group);
-        self.flush_dirs(&mut group);
+        self.flush_all(&mut group);
         let answers = group
             .into_iter()
             .map(|progress| progress.failed.map_or(Ok(()), Err));
@@ -157,15 +165,16 @@ impl<S: Storage> Flusher<S> {
                 }
             }
         }
-        for staged in group
+        let staged = group
             .iter_mut()
-            .flat_map(|progress| progress.staged.values_mut())
-        {
-            if let Staged::Ready(temporary) = staged
-                && let Err(error) = self.storage.sync_file(temporary)
-            {
+            .flat_map(|progress| progress.staged.values_mut());
+        let mut staged: Vec<&mut Staged> = staged.collect();
+        let targets: Vec<Target<'_>> = staged.iter().filter_map(|staged| staged.target()).collect();
+        let results = self.storage.sync_all(&targets);
+        for (staged, result) in staged.iter_mut().zip(results) {
+            if let (Staged::Ready(temporary), Err(error)) = (&**staged, result) {
                 let _ = self.storage.remove(temporary);
-                *staged = Staged::Failed(format!("fsync of '{temporary}': {error}"));
+                **staged = Staged::Failed(format!("fsync of '{temporary}': {error}"));
             }
         }
     }
@@ -332,58 +341,69 @@ impl<S: Storage> Flusher<S> {
         }
     }
 
-    fn flush_files(&mut self, group: &mut [Progress]) {
+    fn flush_all(&mut self, group: &mut [Progress]) {
         // Per file: how long it was before the group. Later requests of the group add behind that.
         let mut files: BTreeMap<String, Option<u64>> = BTreeMap::new();
         for (path, before) in group.iter().flat_map(|progress| &progress.appended) {
             files.entry(path.clone()).or_insert(*before);
         }
-        for (path, before) in files {
-            match self.storage.sync_file(&path) {
-                Ok(()) => {}
-                // Removed by a later write of the group.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    let reason = format!("fsync of '{path}': {error}");
-                    // The best that can be done for a reader; the file stays broken either way.
-                    let _ = restore(&mut self.storage, &path, before);
-                    self.broken_files.insert(path.clone(), reason.clone());
-                    let touched = |progress: &&mut Progress| {
-                        progress
-                            .appended
-                            .iter()
-                            .any(|(appended, _)| *appended == path)
-                    };
-                    group
-                        .iter_mut()
-                        .filter(touched)
-                        .for_each(|p| p.fail(reason.clone()));
-                }
+        let dirs: BTreeSet<String> = group.iter().flat_map(|p| &p.dirs).cloned().collect();
+        let targets = files.keys().map(|path| Target::File(path));
+        let targets: Vec<_> = targets
+            .chain(dirs.iter().map(|dir| Target::Dir(dir)))
+            .collect();
+        let mut results = self.storage.sync_all(&targets);
+        let dir_results = results.split_off(files.len());
+        for ((path, before), result) in files.iter().zip(results) {
+            if let Err(error) = result {
+                self.file_failed(path, *before, &error, group);
             }
+        }
+        let mut flushed = BTreeSet::new();
+        for (dir, result) in dirs.iter().zip(dir_results) {
+            match result {
+                Ok(()) => drop(flushed.insert(dir.as_str())),
+                Err(error) => self.dir_failed(dir, &error, group),
+            }
+        }
+        let new_dirs = group.iter().flat_map(|progress| &progress.new_dirs);
+        let durable = new_dirs.filter(|dir| flushed.contains(parent(dir)));
+        self.durable_dirs.extend(durable.cloned());
+        if self.durable_dirs.len() > limits::DURABLE_DIRS {
+            self.durable_dirs.clear();
         }
     }
 
-    fn flush_dirs(&mut self, group: &mut [Progress]) {
-        let dirs: BTreeSet<String> = group.iter().flat_map(|p| &p.dirs).cloned().collect();
-        let new_dirs: BTreeSet<String> = group.iter().flat_map(|p| &p.new_dirs).cloned().collect();
-        for dir in dirs {
-            match self.storage.sync_dir(&dir) {
-                Ok(()) => {
-                    let here = new_dirs.iter().filter(|new| parent(new) == dir);
-                    self.durable_dirs.extend(here.cloned());
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    let reason = format!("fsync of directory '{dir}': {error}");
-                    self.broken_dirs.insert(dir.clone(), reason.clone());
-                    let touched = |progress: &&mut Progress| progress.dirs.contains(&dir);
-                    group
-                        .iter_mut()
-                        .filter(touched)
-                        .for_each(|p| p.fail(reason.clone()));
-                }
-            }
+    fn file_failed(
+        &mut self,
+        path: &str,
+        before: Option<u64>,
+        error: &io::Error,
+        group: &mut [Progress],
+    ) {
+        if error.kind() == io::ErrorKind::NotFound {
+            // Removed by a later write of the group.
+            return;
         }
+        let reason = format!("fsync of '{path}': {error}");
+        // The best that can be done for a reader; the file stays broken either way.
+        let _ = restore(&mut self.storage, path, before);
+        self.broken_files.insert(path.to_owned(), reason.clone());
+        let appended = |p: &Progress| p.appended.iter().any(|(appended, _)| appended == path);
+        let touched = group.iter_mut().filter(|progress| appended(progress));
+        touched.for_each(|progress| progress.fail(reason.clone()));
+    }
+
+    fn dir_failed(&mut self, dir: &str, error: &io::Error, group: &mut [Progress]) {
+        if error.kind() == io::ErrorKind::NotFound {
+            return;
+        }
+        let reason = format!("fsync of directory '{dir}': {error}");
+        self.broken_dirs.insert(dir.to_owned(), reason.clone());
+        let touched = group
+            .iter_mut()
+            .filter(|progress| progress.dirs.contains(dir));
+        touched.for_each(|progress| progress.fail(reason.clone()));
     }
 
     /// A path was replaced or removed: nothing of what was known of it holds any longer.

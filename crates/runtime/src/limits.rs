@@ -22,6 +22,13 @@ pub const QUEUED_REQUESTS: usize = 2 * WRITES_UNDER_WAY;
 /// Requests that share one flush.
 pub const REQUESTS_PER_FLUSH: usize = 512;
 
+/// Threads that flush files of one group side by side. The disk merges what they ask for: eight of them
+/// flush a hundred small files in a third of the time that one takes.
+pub const FLUSHES_SIDE_BY_SIDE: usize = 8;
+
+/// Files and directories from which on another thread is worth it.
+pub const FLUSHES_A_THREAD: usize = 4;
+
 /// Files and directories whose flush failed, each remembered. Beyond it the whole disk counts as
 /// broken and every later request fails.
 pub const BROKEN_PATHS: usize = 1_024;

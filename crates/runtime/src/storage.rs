@@ -46,6 +46,16 @@ pub trait Storage {
     /// As the file system says; `NotFound` if the directory is gone.
     fn sync_dir(&mut self, dir: &str) -> io::Result<()>;
 
+    /// Flushes many files and directories; the answers are in their order. An implementation may do it
+    /// side by side: a disk serves many flushes in little more time than one.
+    fn sync_all(&mut self, targets: &[Target<'_>]) -> Vec<io::Result<()>> {
+        let sync = |target: &Target<'_>| match target {
+            Target::File(path) => self.sync_file(path),
+            Target::Dir(dir) => self.sync_dir(dir),
+        };
+        targets.iter().map(sync).collect()
+    }
+
     /// Renames a file or link, replacing what is at `to` if that is no directory.
     ///
     /// # Errors
@@ -63,6 +73,15 @@ pub trait Storage {
     /// # Errors
     /// As the file system says.
     fn remove(&mut self, path: &str) -> io::Result<()>;
+}
+
+/// What is to be flushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// As [`Storage::sync_file`].
+    File(&'a str),
+    /// As [`Storage::sync_dir`].
+    Dir(&'a str),
 }
 
 /// An append that failed.

@@ -281,3 +281,39 @@ fn a_full_disk_fails_the_write_and_the_next_one_may_work() {
     disk.crash(&mut |_| 0);
     assert_eq!(disk.tree()[0].content, EntryContent::File(record(2)));
 }
+
+#[test]
+fn directories_known_to_be_durable_are_forgotten_beyond_the_limit() {
+    let mut flusher = Flusher::new(MemoryFiles::new());
+    let append = |dir: usize| Write::Append {
+        path: format!("{dir}/log"),
+        bytes: record(1),
+    };
+    let group: Vec<Request> = (0..=limits::DURABLE_DIRS)
+        .map(|dir| Request {
+            seq: Seq(dir as u64),
+            writes: vec![append(dir)],
+        })
+        .collect();
+    assert!(
+        flusher
+            .flush(&group)
+            .iter()
+            .all(|(_, result)| result.is_ok())
+    );
+    let mut dirs_flushed = |flusher: &mut Flusher<MemoryFiles>| {
+        let before = flusher.storage().count(Operation::SyncDir);
+        let results = flusher.flush(&[Request {
+            seq: Seq(1),
+            writes: vec![append(7)],
+        }]);
+        assert_eq!(results, [(Seq(1), Ok(()))]);
+        flusher.storage().count(Operation::SyncDir) - before
+    };
+    assert_eq!(
+        dirs_flushed(&mut flusher),
+        2,
+        "its own entries, and its entry in the root again"
+    );
+    assert_eq!(dirs_flushed(&mut flusher), 1, "known once more");
+}
