@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use meseta_client::{ClientError, ExecutorClient, OperatorClient, Retry, SchedulerClient, limits};
+use meseta_client::{
+    ClientError, ExecutorClient, Format, OperatorClient, Retry, SchedulerClient, limits,
+};
 use meseta_proto::mesos::v1::{agent, executor, scheduler};
 use meseta_proto::{Wire, decode, encode, recordio};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -275,5 +277,33 @@ async fn an_operator_reads_a_file_and_reopens_a_closed_connection() {
         let part = soon(client.read_file("/stdout", 0, None)).await.unwrap();
         assert_eq!((part.size, &part.data[..]), (5, &b"hello"[..]));
     }
+    soon(script).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_scheduler_may_speak_json() {
+    let (listener, address) = server().await;
+    let script = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (head, body) = request(&mut stream).await;
+        assert!(head.contains("Content-Type: application/json\r\nAccept: application/json"));
+        assert_eq!(body, br#"{"type":"SUBSCRIBE"}"#);
+        stream.write_all(STREAM).await.unwrap();
+        let record = recordio::record(br#"{"type":"HEARTBEAT"}"#);
+        let size = format!("{:x}\r\n", record.len());
+        let chunk = [size.as_bytes(), &record, b"\r\n0\r\n\r\n"].concat();
+        stream.write_all(&chunk).await.unwrap();
+        stream
+    });
+    let client = SchedulerClient {
+        format: Format::Json,
+        ..impatient(&[&address])
+    };
+    let mut subscription = soon(client.subscribe(&subscribe())).await.unwrap();
+    assert_eq!(
+        soon(subscription.events.next()).await.unwrap(),
+        Some(heartbeat())
+    );
+    assert_eq!(soon(subscription.events.next()).await.unwrap(), None);
     soon(script).await.unwrap();
 }

@@ -69,3 +69,34 @@ fn document(agent: &Arc<Agent>, endpoint: &str, request: &Request) -> Answer {
     };
     jsonp::answer(document, query)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{AgentApi, AgentConfig};
+    use crate::query::Query;
+    use crate::server::Cut;
+
+    /// Every path in the table is answered by something, under both its names.
+    #[tokio::test]
+    async fn every_endpoint_is_answered() {
+        let (events, _core) = tokio::sync::mpsc::channel(10);
+        let config = AgentConfig::new(std::net::SocketAddr::from(([127, 0, 0, 1], 5051)));
+        let api = AgentApi::new(config, events);
+        for endpoint in ENDPOINTS {
+            for path in [format!("/{endpoint}"), format!("/slave(1)/{endpoint}/")] {
+                let request = Request {
+                    method: http::Method::GET,
+                    target: path.clone(),
+                    path: path.clone(),
+                    query: Query::default(),
+                    headers: http::HeaderMap::new(),
+                    body: bytes::Bytes::new(),
+                    cut: Cut::default(),
+                };
+                let answer = answer(&api.edge, request).await;
+                assert_ne!(answer.status, StatusCode::NOT_FOUND, "{path}");
+            }
+        }
+    }
+}

@@ -125,3 +125,43 @@ fn document(master: &Arc<Master>, endpoint: &str, request: &Request) -> Answer {
     };
     jsonp::answer(document, query)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lead::Leadership;
+    use crate::master::{MasterApi, MasterConfig};
+    use crate::query::Query;
+    use crate::server::Cut;
+
+    /// Every path in the table is answered by something, under both its names.
+    #[tokio::test]
+    async fn every_endpoint_is_answered() {
+        let (events, _core) = tokio::sync::mpsc::channel(10);
+        let config = MasterConfig::new(std::net::SocketAddr::from(([127, 0, 0, 1], 5050)));
+        let api = MasterApi::new(config, events);
+        api.set_leadership(Leadership::Leading);
+        for endpoint in ENDPOINTS {
+            for path in [format!("/{endpoint}"), format!("/master/{endpoint}/")] {
+                let request = Request {
+                    method: http::Method::GET,
+                    target: path.clone(),
+                    path: path.clone(),
+                    query: Query::default(),
+                    headers: http::HeaderMap::new(),
+                    body: bytes::Bytes::new(),
+                    cut: Cut::default(),
+                };
+                let answer = answer(&api.edge, request).await;
+                assert_ne!(answer.status, StatusCode::NOT_FOUND, "{path}");
+            }
+        }
+        for (endpoint, _) in later::ENDPOINTS {
+            let agents = ["api/v1/resource_provider", "containerizer/debug"];
+            assert!(
+                ENDPOINTS.contains(&endpoint) || agents.contains(&endpoint),
+                "{endpoint}"
+            );
+        }
+    }
+}

@@ -71,7 +71,7 @@ impl Subscribers {
     }
 
     /// Applies a change and tells it, so that no stream can begin between the two.
-    pub(super) fn tell(&self, change: impl FnOnce() -> Change) {
+    pub(super) fn tell<'a>(&self, change: impl FnOnce() -> Change<'a>) {
         let mut open = self.lock();
         let change = change();
         if open.is_empty() {
@@ -112,7 +112,7 @@ async fn heartbeats(stream: Arc<Stream>) {
 }
 
 /// The event that tells of a change, if one does.
-fn event(change: Change) -> Option<Event> {
+fn event(change: Change<'_>) -> Option<Event> {
     let mut event = Event::default();
     let kind = match change {
         Change::Voided | Change::Other => return None,
@@ -155,7 +155,7 @@ fn event(change: Change) -> Option<Event> {
         } => {
             event.task_updated = some(event::TaskUpdated {
                 framework_id: framework.to_wire(),
-                status: *status,
+                status: status.clone(),
                 state: state as i32,
             });
             event::Type::TaskUpdated

@@ -61,7 +61,7 @@ struct Known {
 
 /// What a delta meant to who watches the cluster.
 #[derive(Debug)]
-pub(crate) enum Change {
+pub(crate) enum Change<'a> {
     /// Everything known before is void.
     Voided,
     AgentAdded(Arc<Agent>),
@@ -71,9 +71,9 @@ pub(crate) enum Change {
     FrameworkRemoved(Arc<Framework>),
     TaskAdded(Arc<Task>),
     TaskUpdated {
-        framework: FrameworkId,
+        framework: &'a FrameworkId,
         state: v1::TaskState,
-        status: Box<v1::TaskStatus>,
+        status: &'a v1::TaskStatus,
     },
     /// Nothing that the event stream tells.
     Other,
@@ -122,7 +122,7 @@ impl MasterModel {
     }
 
     /// Takes in a delta.
-    pub(crate) fn apply(&self, delta: &Delta) -> Change {
+    pub(crate) fn apply<'a>(&self, delta: &'a Delta) -> Change<'a> {
         let mut model = self.0.write().unwrap_or_else(PoisonError::into_inner);
         model.apply(delta)
     }
@@ -176,7 +176,7 @@ impl Master {
         }
     }
 
-    fn apply(&mut self, delta: &Delta) -> Change {
+    fn apply<'a>(&mut self, delta: &'a Delta) -> Change<'a> {
         match delta {
             Delta::Elected(view) => {
                 *self = Self {
@@ -201,9 +201,9 @@ impl Master {
                 self.task_updated(framework, task, *state, status.as_deref());
                 return match status {
                     Some(status) => Change::TaskUpdated {
-                        framework: framework.clone(),
+                        framework,
                         state: *state,
-                        status: status.clone(),
+                        status,
                     },
                     None => Change::Other,
                 };
@@ -241,7 +241,7 @@ impl Master {
         Change::Other
     }
 
-    fn agent(&mut self, view: &AgentView) -> Change {
+    fn agent(&mut self, view: &AgentView) -> Change<'static> {
         let id = view.info.id.as_ref().map(AgentId::from);
         let Some(id) = id else {
             tracing::error!("an agent without an id is not shown");
@@ -271,7 +271,7 @@ impl Master {
         }
     }
 
-    fn agent_removed(&mut self, id: &AgentId, to: AgentFate) -> Change {
+    fn agent_removed(&mut self, id: &AgentId, to: AgentFate) -> Change<'static> {
         match to {
             AgentFate::Unreachable => {
                 self.unreachable.insert(id.clone());
@@ -304,7 +304,7 @@ impl Master {
         Change::AgentRemoved(id.clone())
     }
 
-    fn framework(&mut self, view: &FrameworkView) -> Change {
+    fn framework(&mut self, view: &FrameworkView) -> Change<'static> {
         let id = view.info.id.as_ref().map(FrameworkId::from);
         let Some(id) = id else {
             tracing::error!("a framework without an id is not shown");
@@ -330,7 +330,7 @@ impl Master {
         }
     }
 
-    fn task_added(&mut self, task: &v1::Task, list: TaskList) -> Change {
+    fn task_added(&mut self, task: &v1::Task, list: TaskList) -> Change<'static> {
         let framework = FrameworkId::from(&task.framework_id);
         let mut task = Task::new(task.clone());
         if list == TaskList::Completed {

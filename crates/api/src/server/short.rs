@@ -89,6 +89,7 @@ pub(super) async fn carry<E: Edge>(
             return written.map_or(End::Closed, |()| End::Long(short.unread));
         }
         let reads = !long && short.has_room();
+        let stalled = reads && !short.unread.is_empty() && short.slots.is_empty();
         let Short {
             unread,
             answers,
@@ -106,6 +107,10 @@ pub(super) async fn carry<E: Edge>(
             answer = first(slots), if !slots.is_empty() => {
                 slots.pop_front();
                 append(answers, answer);
+            }
+            () = tokio::time::sleep(limits::IDLE_TIMEOUT), if stalled => {
+                tracing::debug!(%peer, "a request was begun and not finished");
+                return End::Closed;
             }
         }
     }
