@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/user"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -42,12 +43,10 @@ func session(masterAddress, agentAddress string) string {
 
 func subscribe(address string) *framework {
 	caller := httpsched.NewCaller(protobuf(address, "/api/v1/scheduler"))
-	user := os.Getenv("USER")
-	if user == "" {
-		user = "root"
-	}
+	self, err := user.Current()
+	check(err == nil, "this user", err)
 	info := &mesos.FrameworkInfo{
-		User: user, Name: "mesos-go session", Roles: []string{"gophers", "moles"},
+		User: self.Username, Name: "mesos-go session", Roles: []string{"gophers", "moles"},
 		Capabilities: []mesos.FrameworkInfo_Capability{
 			{Type: mesos.FrameworkInfo_Capability_MULTI_ROLE},
 			{Type: mesos.FrameworkInfo_Capability_PARTITION_AWARE},

@@ -1,6 +1,6 @@
 """Tasks that must live through whatever happens to their agent.
 
-endure.py HOST:PORT --agent NAME=VALUE --each N --ledger FILE --gate FILE
+endure.py HOST:PORT --agent NAME:VALUE --each N --ledger FILE --gate FILE
 
 Starts N command tasks and N tasks on an executor of its own, with checkpointing, on the agent that has
 the attribute. Prints "running" once all of them run; from then on the caller may kill the agent. Each
@@ -43,7 +43,7 @@ def endure(args):
 
 
 def has(offer, attribute):
-    name, _, value = attribute.partition("=")
+    name, _, value = attribute.partition(":")
     return any(a.name == name and a.text.value == value for a in offer.get("attributes", []))
 
 

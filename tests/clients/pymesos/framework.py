@@ -2,6 +2,7 @@
 program is a list of steps, each of which waits for what it expects."""
 import json
 import os
+import pwd
 import sys
 import threading
 import urllib.request
@@ -26,7 +27,7 @@ def check(what, good, seen=""):
 class Framework(Scheduler):
     def __init__(self, master, name, **info):
         self.master = master
-        self.info = Dict(user=os.environ.get("USER", "root"), name=name, **info)
+        self.info = Dict(user=pwd.getpwuid(os.getuid()).pw_name, name=name, **info)
         self.changed = threading.Condition()
         self.connections, self.offers, self.rescinded = [], {}, []
         self.updates, self.messages, self.errors = [], [], []
