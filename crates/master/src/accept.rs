@@ -14,6 +14,7 @@ use crate::master::Reign;
 use crate::notice::Notice;
 use crate::offers::{Taken, refusal};
 use crate::turn::Turn;
+use crate::verdicts::Word;
 use crate::view::Counter;
 
 /// Where operations run, and what they may still use.
@@ -126,7 +127,8 @@ impl Reign {
         };
         let state = meseta_model::task_state::told(state, owner.is_partition_aware());
         let (id, agent) = ((&task.task_id).into(), (&task.agent_id).into());
-        let update = self.own_update(turn, owner, &id, &agent, state, reason, text);
+        let word = Word::new(state, reason, text);
+        let update = word.update(turn, framework, &id, Some(&agent));
         crate::updates::count_end(turn, state, &update.status);
         self.forward(turn, framework, update, None);
     }

@@ -17,7 +17,11 @@ use crate::master::Reign;
 use crate::registry::{Op, TaskRef};
 use crate::tasks::{keep_completed, question, questions_about, state_of};
 use crate::turn::Turn;
+use crate::verdicts::Word;
 use crate::view::{Delta, TaskList};
+
+/// What frameworks hear of tasks that were unreachable and are not any more. compat: Mesos's words.
+const RETURNED: &str = "Unreachable agent re-reregistered";
 
 impl Reign {
     /// A framework that only an agent knew is in the registry now.
@@ -200,10 +204,8 @@ impl Reign {
         self.add_task(turn, &at.framework, at.task.clone(), task, shown);
         self.note_sent(turn, at.clone());
         if was_unreachable && !is_terminal(state) {
-            let owner = &self.frameworks.registered[&at.framework];
-            let text = "Agent re-registered".to_owned();
-            let why = Reason::AgentReregistered;
-            let update = self.own_update(turn, owner, &at.task, &at.agent, state, why, text);
+            let word = Word::new(state, Reason::AgentReregistered, RETURNED);
+            let update = word.update(turn, &at.framework, &at.task, Some(&at.agent));
             self.forward(turn, &at.framework, update, None);
         }
     }

@@ -33,6 +33,33 @@ pub(crate) enum Leaving {
     Removed,
 }
 
+/// Why an agent is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// It said so.
+    Unregistered,
+    /// Another agent is at its address.
+    Replaced,
+}
+
+impl Over {
+    /// The last part of the metric's name.
+    pub(crate) fn metric(self) -> &'static str {
+        match self {
+            Self::Unregistered => "reason_unregistered",
+            Self::Replaced => "reason_registered",
+        }
+    }
+
+    /// compat: Mesos's words.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Unregistered => "the agent unregistered",
+            Self::Replaced => "a new agent registered at the same address",
+        }
+    }
+}
+
 /// A registered agent.
 #[derive(Debug, Clone)]
 pub(crate) struct Agent {
@@ -50,9 +77,8 @@ pub(crate) struct Agent {
     /// It gets offers made of it.
     pub(crate) active: bool,
     pub(crate) leaving: Option<Leaving>,
-    /// It shut down or was replaced at its address, and which of these, in the words of the metric. If
-    /// its removal could not be written, it is tried again.
-    pub(crate) over: Option<&'static str>,
+    /// If its removal could not be written, it is tried again.
+    pub(crate) over: Option<Over>,
     pub(crate) registered_time: f64,
     pub(crate) reregistered_time: Option<f64>,
     /// The N of the `slave-observer(N)` that pings it.

@@ -3,11 +3,9 @@
 use meseta_model::edge::{Outcome, Refusal, RefusalKind, RequestId};
 use meseta_model::ids::{AgentId, FrameworkId, TaskId};
 use meseta_model::upid::Upid;
-use meseta_proto::mesos::{internal, v1};
-use v1::TaskState;
-use v1::task_status::Reason;
+use meseta_proto::mesos::internal;
 
-use crate::agents::Leaving;
+use crate::agents::{Leaving, Over};
 use crate::event::{Effect, Timer};
 use crate::limits::{RECOVERED_PAUSE_US, RECOVERED_SLICE, RETRY_US};
 use crate::master::Reign;
@@ -15,25 +13,25 @@ use crate::notice::Notice;
 use crate::proposals::Pending;
 use crate::registry::{Digest, Op};
 use crate::turn::Turn;
-use crate::updates::Verdict;
+use crate::verdicts::{MARKED_GONE, Silence, Verdict};
 use crate::view::{AgentFate, Counter, Delta};
 
 impl Reign {
     /// Has it written that an agent is unreachable.
-    pub(crate) fn give_up(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
+    pub(crate) fn give_up(&mut self, turn: &mut Turn<'_>, id: &AgentId, silence: Silence) {
         self.leave(turn, id, Leaving::Unreachable);
         turn.count(Counter::AgentUnreachable("scheduled"));
         let op = Op::AgentUnreachable {
             agent: id.clone(),
             since_ns: turn.now.wall_ns,
         };
-        self.propose(turn, &op, Pending::Unreachable(id.clone()));
+        self.propose(turn, &op, Pending::Unreachable(id.clone(), silence));
     }
 
     /// Has it written that an agent is no more.
-    pub(crate) fn remove_agent(&mut self, turn: &mut Turn<'_>, id: &AgentId, reason: &'static str) {
+    pub(crate) fn remove_agent(&mut self, turn: &mut Turn<'_>, id: &AgentId, over: Over) {
         let leaving = self.agents.get_mut(id).map(|agent| {
-            agent.over = Some(reason);
+            agent.over = Some(over);
             agent.leaving
         });
         if leaving.is_some_and(|leaving| leaving != Some(Leaving::Removed)) {
@@ -85,20 +83,20 @@ impl Reign {
     }
 
     /// It is written that the agent is unreachable.
-    pub(crate) fn agent_unreachable(&mut self, turn: &mut Turn<'_>, id: &AgentId, op: Op) {
+    pub(crate) fn agent_unreachable(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &AgentId,
+        silence: Silence,
+        op: Op,
+    ) {
         let since_ns = match op {
             Op::AgentUnreachable { since_ns, .. } => since_ns,
             _ => turn.now.wall_ns,
         };
         turn.count(Counter::AgentUnreachable("completed"));
         turn.count(Counter::AgentRemovals("reason_unhealthy"));
-        let verdict = Verdict {
-            aware: TaskState::TaskUnreachable,
-            unaware: TaskState::TaskLost,
-            reason: Reason::AgentRemoved,
-            message: "did not answer in time".to_owned(),
-            since_ns: Some(since_ns),
-        };
+        let verdict = Verdict::unreachable(silence, since_ns);
         let registered = self.agents.get(id).is_some();
         self.forget_agent(turn, id, &verdict, AgentFate::Unreachable);
         if !registered {
@@ -111,16 +109,12 @@ impl Reign {
 
     /// It is written that the agent was removed.
     pub(crate) fn agent_removed(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
-        if let Some(reason) = self.agents.get(id).and_then(|agent| agent.over) {
-            turn.count(Counter::AgentRemovals(reason));
-        }
-        let verdict = Verdict {
-            aware: TaskState::TaskGone,
-            unaware: TaskState::TaskLost,
-            reason: Reason::AgentRemoved,
-            message: "was removed".to_owned(),
-            since_ns: None,
+        let Some(agent) = self.agents.get(id) else {
+            return;
         };
+        let over = agent.over.unwrap_or(Over::Unregistered);
+        let verdict = Verdict::removed(&agent.info.hostname, over.text());
+        turn.count(Counter::AgentRemovals(over.metric()));
         self.forget_agent(turn, id, &verdict, AgentFate::Removed);
     }
 
@@ -145,7 +139,7 @@ impl Reign {
         let known =
             self.registry.agents().contains_key(id) || self.registry.unreachable().contains_key(id);
         if !known {
-            let text = "Agent not found";
+            let text = format!("Agent '{id}' not found");
             return turn.refuse(request, Refusal::new(RefusalKind::NotFound, text));
         }
         self.leave(turn, id, Leaving::Gone);
@@ -165,15 +159,9 @@ impl Reign {
         requests: Vec<RequestId>,
     ) {
         turn.count(Counter::AgentRemovals("reason_gone"));
-        let verdict = Verdict {
-            aware: TaskState::TaskGoneByOperator,
-            unaware: TaskState::TaskLost,
-            reason: Reason::AgentRemovedByOperator,
-            message: "was marked gone".to_owned(),
-            since_ns: None,
-        };
+        let verdict = Verdict::gone();
         if let Some(agent) = self.agents.get(id) {
-            let message = Some("Agent has been marked gone".to_owned());
+            let message = Some(MARKED_GONE.to_owned());
             turn.send(&agent.pid, internal::ShutdownMessage { message });
         }
         let waited_for = self.agents.recovered.contains(id);
@@ -248,7 +236,7 @@ impl Reign {
         let id = AgentId::from(&message.slave_id);
         let known = self.agents.get(&id).is_some_and(|agent| agent.pid == *from);
         if known {
-            self.remove_agent(turn, &id, "reason_unregistered");
+            self.remove_agent(turn, &id, Over::Unregistered);
         } else {
             turn.count(Counter::DroppedMessages);
         }
@@ -273,8 +261,9 @@ impl Reign {
             );
             return turn.push(Effect::Exit { reason });
         }
+        let waited = self.config.agent_reregister_timeout_us;
         for id in missing.iter().take(RECOVERED_SLICE) {
-            self.give_up(turn, id);
+            self.give_up(turn, id, Silence::SinceElection(waited));
         }
         if missing.len() > RECOVERED_SLICE {
             turn.timer(Timer::RecoveredAgents, RECOVERED_PAUSE_US);

@@ -137,27 +137,8 @@ fn to_v1(call: v0::Call) -> Call {
                 operation_id: a.operation_id,
             }
         }),
-        reconcile: call.reconcile.map(|r| Reconcile {
-            tasks: r
-                .tasks
-                .into_iter()
-                .map(|t| reconcile::Task {
-                    task_id: t.task_id,
-                    agent_id: t.slave_id,
-                })
-                .collect(),
-        }),
-        reconcile_operations: call.reconcile_operations.map(|r| ReconcileOperations {
-            operations: r
-                .operations
-                .into_iter()
-                .map(|o| reconcile_operations::Operation {
-                    operation_id: o.operation_id,
-                    agent_id: o.slave_id,
-                    resource_provider_id: o.resource_provider_id,
-                })
-                .collect(),
-        }),
+        reconcile: call.reconcile.map(reconcile_to_v1),
+        reconcile_operations: call.reconcile_operations.map(reconcile_operations_to_v1),
         message: call.message.map(|m| Message {
             agent_id: m.slave_id,
             executor_id: m.executor_id,
@@ -172,5 +153,27 @@ fn to_v1(call: v0::Call) -> Call {
             suppressed_roles: u.suppressed_roles,
             offer_constraints: u.offer_constraints,
         }),
+    }
+}
+
+fn reconcile_to_v1(call: v0::call::Reconcile) -> call::Reconcile {
+    let tasks = call.tasks.into_iter().map(|task| call::reconcile::Task {
+        task_id: task.task_id,
+        agent_id: task.slave_id,
+    });
+    call::Reconcile {
+        tasks: tasks.collect(),
+    }
+}
+
+fn reconcile_operations_to_v1(call: v0::call::ReconcileOperations) -> call::ReconcileOperations {
+    use call::reconcile_operations::Operation;
+    let operations = call.operations.into_iter().map(|operation| Operation {
+        operation_id: operation.operation_id,
+        agent_id: operation.slave_id,
+        resource_provider_id: operation.resource_provider_id,
+    });
+    call::ReconcileOperations {
+        operations: operations.collect(),
     }
 }

@@ -15,6 +15,7 @@ use crate::master::Reign;
 use crate::proposals::Pending;
 use crate::registry::{Disconnected, Op};
 use crate::turn::Turn;
+use crate::verdicts::Word;
 use crate::view::{Counter, Delta, FrameworkState, TaskList};
 
 impl Reign {
@@ -215,10 +216,9 @@ impl Reign {
             let framework = &self.frameworks.registered[id];
             let known = &framework.tasks[&task];
             if !is_terminal(known.state) {
-                let (state, why) = (TaskState::TaskKilled, Reason::FrameworkRemoved);
                 let text = format!("Framework {id} removed");
-                let agent = known.agent.clone();
-                let update = self.own_update(turn, framework, &task, &agent, state, why, text);
+                let word = Word::new(TaskState::TaskKilled, Reason::FrameworkRemoved, text);
+                let update = word.update(turn, id, &task, Some(&known.agent));
                 self.apply_update(turn, id, &task, &update);
             }
             self.remove_task(turn, id, &task, TaskList::Completed);

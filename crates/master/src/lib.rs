@@ -46,6 +46,7 @@ mod subscribe;
 mod tasks;
 mod turn;
 mod updates;
+mod verdicts;
 pub mod view;
 
 pub use config::{BadConfig, Config};

@@ -7,6 +7,7 @@ use meseta_proto::mesos::internal;
 use crate::event::Timer;
 use crate::master::Reign;
 use crate::turn::Turn;
+use crate::verdicts::Silence;
 use crate::view::Counter;
 
 /// What pings are sent by; its number is in the name.
@@ -38,8 +39,8 @@ impl Reign {
         let (over, missed) = (agent.over, agent.missed_pings);
         if agent.leaving.is_none() {
             match over {
-                Some(reason) => self.remove_agent(turn, id, reason),
-                None if missed >= limit => self.give_up(turn, id),
+                Some(over) => self.remove_agent(turn, id, over),
+                None if missed >= limit => self.give_up(turn, id, Silence::Pings),
                 None => {}
             }
         }
@@ -103,7 +104,8 @@ impl Reign {
     pub(crate) fn agent_stayed_away(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
         let away = |agent: &crate::agents::Agent| !agent.connected && agent.leaving.is_none();
         if self.agents.get(id).is_some_and(away) {
-            self.give_up(turn, id);
+            let waited = self.config.agent_reregister_timeout_us;
+            self.give_up(turn, id, Silence::Disconnected(waited));
         }
     }
 }

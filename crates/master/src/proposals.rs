@@ -13,6 +13,7 @@ use crate::master::Reign;
 use crate::registration::{Admission, Return};
 use crate::registry::{Digest, Inapplicable, Op};
 use crate::turn::Turn;
+use crate::verdicts::Silence;
 
 /// What waits for an op. The op itself comes back with the commit.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) enum Pending {
     /// A framework that only an agent knew.
     Meet,
     /// An agent is given up.
-    Unreachable(AgentId),
+    Unreachable(AgentId, Silence),
     /// An operator gave an agent up; everyone who asked gets an answer.
     Gone(AgentId, Vec<RequestId>),
     /// An agent left, or was replaced by another at its address.
@@ -109,7 +110,9 @@ impl Reign {
             Pending::Admit(admission) => self.agent_admitted(turn, *admission),
             Pending::Return(back) => self.agent_returned(turn, *back),
             Pending::Meet => self.framework_met(turn, op),
-            Pending::Unreachable(agent) => self.agent_unreachable(turn, &agent, op),
+            Pending::Unreachable(agent, silence) => {
+                self.agent_unreachable(turn, &agent, silence, op);
+            }
             Pending::Gone(agent, requests) => self.agent_gone(turn, &agent, digest, requests),
             Pending::Remove(agent) => self.agent_removed(turn, &agent),
             Pending::Subscribe(framework, connection) => {
@@ -160,7 +163,7 @@ impl Reign {
             Pending::Return(back) => {
                 self.agents.returning.remove(&back.id);
             }
-            Pending::Unreachable(agent) => {
+            Pending::Unreachable(agent, _) => {
                 self.still_here(turn, &agent);
                 self.give_up_later(turn, &agent);
             }

@@ -11,6 +11,7 @@ use crate::frameworks::{Framework, Task};
 use crate::master::Reign;
 use crate::notice::Notice;
 use crate::turn::Turn;
+use crate::verdicts::Word;
 use crate::view::Counter;
 
 /// What is known of a task that is in no book.
@@ -64,24 +65,14 @@ impl Reign {
             return;
         };
         let state = told(unknown.state, framework.is_partition_aware());
-        let nowhere = AgentId::new("");
-        let mut update = self.own_update(
-            turn,
-            framework,
-            task,
-            agent.unwrap_or(&nowhere),
-            state,
-            Reason::Reconciliation,
-            unknown.text.to_owned(),
-        );
-        if agent.is_none() {
-            update.slave_id = None;
-            update.status.agent_id = None;
-        }
+        let word = Word {
+            since_ns: unknown.since_ns,
+            ..Word::new(state, Reason::Reconciliation, unknown.text)
+        };
+        let mut update = word.update(turn, id, task, agent);
         update.executor_id = unreachable
             .and_then(|task| task.executor.as_ref())
             .map(ExecutorId::to_wire);
-        update.status.unreachable_time = unknown.since_ns.map(crate::updates::time_info);
         self.forward(turn, id, update, None);
     }
 
@@ -133,10 +124,9 @@ impl Reign {
     }
 
     fn tell_latest(&self, turn: &mut Turn<'_>, owner: &Framework, id: &TaskId, task: &Task) {
-        let text = "Reconciliation: Latest task state".to_owned();
-        let why = Reason::Reconciliation;
-        let state = task.shown_state();
-        let mut update = self.own_update(turn, owner, id, &task.agent, state, why, text);
+        let text = "Reconciliation: Latest task state";
+        let word = Word::new(task.shown_state(), Reason::Reconciliation, text);
+        let mut update = word.update(turn, &owner.id, id, Some(&task.agent));
         update.executor_id = task.executor.as_ref().map(ExecutorId::to_wire);
         if let Some(last) = &task.status {
             update.status.healthy = last.healthy;

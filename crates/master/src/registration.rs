@@ -10,16 +10,14 @@ use meseta_model::upid::Upid;
 use meseta_proto::mesos::{internal, v1};
 use meseta_proto::slave_info::shown_by_master;
 
-use crate::agents::Agent;
+use crate::agents::{Agent, Over};
 use crate::event::{Effect, Timer};
 use crate::master::Reign;
 use crate::proposals::Pending;
 use crate::registry::Op;
 use crate::turn::Turn;
+use crate::verdicts::MARKED_GONE;
 use crate::view::{Counter, Delta};
-
-/// Why an agent is removed whose address another one has now, in the words of the metric.
-const REPLACED: &str = "reason_registered";
 
 /// A description of an agent that makes sense.
 #[derive(Debug)]
@@ -82,7 +80,7 @@ impl Reign {
                 return self.greet(turn, &id, &pid);
             }
             let id = agent.id.clone();
-            self.remove_agent(turn, &id, REPLACED);
+            self.remove_agent(turn, &id, Over::Replaced);
         }
         if self.agents.admitting.contains(&pid) || self.proposals.is_full() {
             return;
@@ -179,7 +177,7 @@ impl Reign {
     /// Why an agent may not come back (semantic 89).
     fn must_shut_down(&self, id: &AgentId, pid: &Upid, info: &v1::AgentInfo) -> Option<String> {
         if self.registry.gone().contains_key(id) {
-            return Some("Agent has been marked gone".to_owned());
+            return Some(MARKED_GONE.to_owned());
         }
         let known = self.registry.agents().get(id)?;
         let moved = self
@@ -187,7 +185,7 @@ impl Reign {
             .get(id)
             .is_some_and(|agent| agent.pid.address.ip() != pid.address.ip());
         (moved || known.info.hostname != info.hostname)
-            .then(|| "Agent attempted to re-register with different IP / hostname".to_owned())
+            .then(|| "Agent attempted to reregister with different IP / hostname".to_owned())
     }
 
     /// Writes what must be written first: unknown frameworks, then the agent itself.
@@ -237,7 +235,7 @@ impl Reign {
         self.add_agent(turn, &id, back.pid.clone(), back.description, Some(now));
         self.adopt_executors(turn, &id, back.executors);
         let reported = self.adopt_tasks(turn, &id, back.tasks, back.was_unreachable);
-        self.welcome_back(turn, &id, &reported);
+        self.welcome_back(turn, &id, &reported, &back.frameworks);
         self.nudge(turn);
     }
 
@@ -272,7 +270,7 @@ impl Reign {
         self.drop_vanished_executors(turn, &id, &back.executors);
         self.adopt_executors(turn, &id, back.executors);
         let reported = self.adopt_tasks(turn, &id, back.tasks, false);
-        self.welcome_back(turn, &id, &reported);
+        self.welcome_back(turn, &id, &reported, &back.frameworks);
         self.kill_again(turn, &id, &reported);
         self.nudge(turn);
     }
@@ -304,7 +302,7 @@ impl Reign {
     ) {
         if let Some(other) = self.agents.by_pid.get(&pid).cloned() {
             // Semantic 90: two agents at one address cannot be.
-            self.remove_agent(turn, &other, REPLACED);
+            self.remove_agent(turn, &other, Over::Replaced);
         }
         let observer = self.agents.number_observer(id);
         let agent = Agent {
@@ -346,13 +344,14 @@ impl Reign {
         }
     }
 
-    /// `SlaveReregisteredMessage`, with questions about what the agent did not report, and where its
-    /// frameworks are now.
+    /// `SlaveReregisteredMessage`, with questions about what the agent did not report, and where the
+    /// frameworks are that it did.
     fn welcome_back(
         &mut self,
         turn: &mut Turn<'_>,
         id: &AgentId,
         reported: &BTreeSet<(FrameworkId, TaskId)>,
+        frameworks: &[v1::FrameworkInfo],
     ) {
         let reconciliations = self.questions(turn, id, reported);
         let Some(agent) = self.agents.get(id) else {
@@ -364,8 +363,8 @@ impl Reign {
             connection: Some(self.connection_terms()),
         };
         turn.send(&agent.pid, message);
-        for framework in agent.frameworks() {
-            if let Some(framework) = self.frameworks.get(&framework)
+        for id in frameworks.iter().filter_map(|info| info.id.as_ref()) {
+            if let Some(framework) = self.frameworks.get(&FrameworkId::from(id))
                 && framework.connection.is_some()
             {
                 let message = internal::UpdateFrameworkMessage {

@@ -14,7 +14,7 @@ use crate::frameworks::{Framework, Task, UnreachableTask};
 use crate::master::Reign;
 use crate::registry::{Digest, TaskRef};
 use crate::turn::Turn;
-use crate::updates::Verdict;
+use crate::verdicts::Verdict;
 use crate::view::{Delta, TaskList};
 
 /// The state of a task as an agent reports it. A number nobody knows is taken as staging: the next
@@ -133,22 +133,16 @@ impl Reign {
             return;
         };
         let agent = task.agent.clone();
-        let host = self
-            .agents
-            .get(&agent)
-            .map(|agent| agent.info.hostname.clone());
         let already_over = is_terminal(task.state);
         let told = is_terminal(task.shown_state());
-        let state = verdict.state(owner.is_partition_aware());
-        let text = format!("Agent {} {}", host.unwrap_or_default(), verdict.message);
-        let mut update = self.own_update(turn, owner, id, &agent, state, verdict.reason, text);
+        let word = verdict.word(owner.is_partition_aware()).clone();
+        let mut update = word.update(turn, framework, id, Some(&agent));
         update.executor_id = task.executor.as_ref().map(ExecutorId::to_wire);
-        update.status.unreachable_time = verdict.since_ns.map(crate::updates::time_info);
         if !already_over {
             self.apply_update(turn, framework, id, &update);
         }
         // LOST in place of UNREACHABLE is not an end either: the agent may come back.
-        let may_return = verdict.aware == TaskState::TaskUnreachable;
+        let may_return = verdict.may_return();
         if may_return && !already_over {
             self.remove_task(turn, framework, id, TaskList::Unreachable);
         } else {
@@ -175,13 +169,10 @@ impl Reign {
         agent: &AgentId,
         framework: &FrameworkId,
     ) {
-        let verdict = Verdict {
-            aware: TaskState::TaskLost,
-            unaware: TaskState::TaskLost,
-            reason: v1::task_status::Reason::AgentDisconnected,
-            message: "disconnected".to_owned(),
-            since_ns: None,
+        let Some(host) = self.agents.get(agent) else {
+            return;
         };
+        let verdict = Verdict::disconnected(&host.info.hostname);
         let tasks = self
             .agents
             .get(agent)
@@ -301,7 +292,8 @@ impl Reign {
                 continue;
             };
             owner.unreachable.shift_remove(&task);
-            let state = verdict.state(owner.is_partition_aware());
+            let word = verdict.word(owner.is_partition_aware()).clone();
+            let state = word.state;
             turn.changed(Delta::TaskUpdated {
                 framework: framework.clone(),
                 task: task.clone(),
@@ -316,9 +308,7 @@ impl Reign {
             });
             let most = self.config.max_completed_tasks_per_framework;
             keep_completed(turn, owner, task.clone(), most);
-            let owner = &self.frameworks.registered[&framework];
-            let text = format!("Agent {agent} {}", verdict.message);
-            let update = self.own_update(turn, owner, &task, agent, state, verdict.reason, text);
+            let update = word.update(turn, &framework, &task, Some(agent));
             self.forward(turn, &framework, update, None);
         }
     }
@@ -336,10 +326,8 @@ impl Reign {
             let Some(owner) = self.frameworks.get(framework) else {
                 continue;
             };
-            let state = verdict.state(owner.is_partition_aware());
-            let text = format!("Agent {agent} {}", verdict.message);
-            let mut update = self.own_update(turn, owner, task, agent, state, verdict.reason, text);
-            update.status.unreachable_time = verdict.since_ns.map(crate::updates::time_info);
+            let word = verdict.word(owner.is_partition_aware()).clone();
+            let update = word.update(turn, framework, task, Some(agent));
             self.forward(turn, framework, update, None);
         }
     }

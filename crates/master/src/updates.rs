@@ -8,7 +8,6 @@ use meseta_proto::mesos::{internal, v1};
 use v1::TaskState;
 use v1::task_status::{Reason, Source};
 
-use crate::frameworks::Framework;
 use crate::master::Reign;
 use crate::notice::Notice;
 use crate::registry::TaskRef;
@@ -19,64 +18,7 @@ use meseta_model::task_state::is_terminal;
 /// What libprocess writes where there is no actor; drivers know by it that a status needs no answer.
 const NOBODY: &str = "@0.0.0.0:0";
 
-/// How the master ends tasks on its own.
-#[derive(Debug, Clone)]
-pub(crate) struct Verdict {
-    /// The state for frameworks with PARTITION_AWARE.
-    pub(crate) aware: TaskState,
-    /// The state for others.
-    pub(crate) unaware: TaskState,
-    pub(crate) reason: Reason,
-    /// What the agent did: follows its host name.
-    pub(crate) message: String,
-    /// Since when the agent is unreachable, nanoseconds since the Unix epoch.
-    pub(crate) since_ns: Option<u64>,
-}
-
-impl Verdict {
-    pub(crate) fn state(&self, partition_aware: bool) -> TaskState {
-        if partition_aware {
-            self.aware
-        } else {
-            self.unaware
-        }
-    }
-}
-
 impl Reign {
-    /// A status by the master's own word: no uuid, nothing to acknowledge.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn own_update(
-        &self,
-        turn: &Turn<'_>,
-        framework: &Framework,
-        task: &TaskId,
-        agent: &AgentId,
-        state: TaskState,
-        reason: Reason,
-        message: String,
-    ) -> internal::StatusUpdate {
-        let timestamp = turn.now.wall_seconds();
-        internal::StatusUpdate {
-            framework_id: framework.id.to_wire(),
-            executor_id: None,
-            slave_id: Some(agent.to_wire()),
-            status: v1::TaskStatus {
-                task_id: task.to_wire(),
-                state: state as i32,
-                message: Some(message),
-                source: Some(Source::Master as i32),
-                reason: Some(reason as i32),
-                agent_id: Some(agent.to_wire()),
-                timestamp: Some(timestamp),
-                ..Default::default()
-            },
-            timestamp,
-            uuid: None,
-            latest_state: Some(state as i32),
-        }
-    }
-
     /// Passes a status on to its framework; `from` is the agent that sent it. Says whether anyone was
     /// there to hear it.
     pub(crate) fn forward(
@@ -384,12 +326,5 @@ pub(crate) fn count_end(turn: &mut Turn<'_>, state: TaskState, status: &v1::Task
         .and_then(|reason| Reason::try_from(reason).ok());
     if let (Some(source), Some(reason)) = (source, reason) {
         turn.count(Counter::TaskEndedBecause(state, source, reason));
-    }
-}
-
-/// A point in time as Mesos writes it.
-pub(crate) fn time_info(ns: u64) -> v1::TimeInfo {
-    v1::TimeInfo {
-        nanoseconds: i64::try_from(ns).unwrap_or(i64::MAX),
     }
 }
