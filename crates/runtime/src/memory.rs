@@ -132,6 +132,18 @@ impl MemoryFiles {
         entries
     }
 
+    /// As [`crate::read_tree`]: all files and links, flushed before they are returned.
+    #[must_use]
+    pub fn read_back(&mut self) -> Vec<Entry> {
+        for node in self.nodes.values_mut() {
+            match node {
+                Node::File { seen, flushed } => flushed.clone_from(seen),
+                Node::Dir { seen, flushed } => flushed.clone_from(seen),
+            }
+        }
+        self.tree()
+    }
+
     /// The power fails: what was not flushed is gone, except for what `draw` keeps. `draw(bound)` gives
     /// a number in `0..bound`; one that always gives 0 keeps nothing, one that gives `bound - 1` all.
     pub fn crash(&mut self, draw: &mut dyn FnMut(u64) -> u64) {

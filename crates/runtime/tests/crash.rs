@@ -301,7 +301,7 @@ fn directories_known_to_be_durable_are_forgotten_beyond_the_limit() {
             .iter()
             .all(|(_, result)| result.is_ok())
     );
-    let mut dirs_flushed = |flusher: &mut Flusher<MemoryFiles>| {
+    let dirs_flushed = |flusher: &mut Flusher<MemoryFiles>| {
         let before = flusher.storage().count(Operation::SyncDir);
         let results = flusher.flush(&[Request {
             seq: Seq(1),
@@ -316,4 +316,20 @@ fn directories_known_to_be_durable_are_forgotten_beyond_the_limit() {
         "its own entries, and its entry in the root again"
     );
     assert_eq!(dirs_flushed(&mut flusher), 1, "known once more");
+}
+
+#[test]
+fn what_recovery_reads_survives_a_power_failure() {
+    use meseta_runtime::Storage;
+    let mut files = MemoryFiles::new();
+    files.make_dir("d").unwrap();
+    files.write("d/killed-before-its-flush", b"bytes").unwrap();
+    let mut forgetful = |_| 0;
+    let read = files.read_back();
+    files.crash(&mut forgetful);
+    assert_eq!(files.tree(), read);
+    assert_eq!(read.len(), 1);
+    files.write("d/after", b"bytes").unwrap();
+    files.crash(&mut forgetful);
+    assert_eq!(files.tree(), read, "and nothing else does");
 }
