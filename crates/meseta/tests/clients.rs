@@ -8,11 +8,11 @@
 mod support;
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use support::{Cluster, Scratch, eventually};
+use support::{Cluster, MESETA, Scratch, eventually, http};
 
 /// The path in a variable that `scripts/test` sets; `None`, and a line that says so, without it.
 fn provided(variable: &str, without: &str) -> Option<PathBuf> {
@@ -142,5 +142,170 @@ fn tasks_of_pymesos_outlive_their_agent() {
     // They end while there is nobody to tell.
     File::create(cluster.scratch.path("gate")).expect("the gate");
     cluster.agent.restart();
+    client.ends_well();
+}
+
+/// A process that says "… listening on ADDRESS" first. Killed when dropped.
+struct Peer {
+    child: Child,
+    address: String,
+}
+
+impl Peer {
+    fn start(command: &mut Command, log: &Path) -> Self {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("the log");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("readable");
+        assert!(line.contains("listening on "), "it said '{line}'");
+        let address = line
+            .trim()
+            .rsplit(' ')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        Self { child, address }
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("our child");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have been killed already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A genuine Apache Mesos master (`tests/clients/genuine`) and an agent of ours.
+struct UnderMesos {
+    agent: Peer,
+    master: Peer,
+    scratch: Scratch,
+}
+
+impl UnderMesos {
+    fn start() -> Option<Self> {
+        let mesos = provided("MESETA_TEST_MESOS", "a genuine Mesos")?;
+        let python = provided("MESETA_TEST_PYTHON27", "a genuine Mesos")?;
+        let scratch = Scratch::new();
+        let mut command = Command::new(python);
+        command
+            .arg(source("genuine/master.py"))
+            .arg(scratch.path("mesos"))
+            .env("LD_LIBRARY_PATH", mesos.join("lib"))
+            .env("PYTHONPATH", mesos.join("site"));
+        let master = Peer::start(&mut command, &scratch.path("master.log"));
+        let mut command = Self::agent_command(&scratch, &master.address, "0");
+        let agent = Peer::start(&mut command, &scratch.path("agent.log"));
+        Some(Self {
+            agent,
+            master,
+            scratch,
+        })
+    }
+
+    fn agent_command(scratch: &Scratch, master: &str, port: &str) -> Command {
+        let mut command = Command::new(MESETA);
+        command
+            .args(["agent", "--attributes=peer:meseta"])
+            .arg("--resources=cpus:40;mem:20000;disk:1000")
+            .arg(format!("--port={port}"))
+            .arg(format!("--master={master}"))
+            .arg(format!("--work_dir={}", scratch.path("agent").display()))
+            .arg(format!("--runtime_dir={}", scratch.path("run").display()))
+            .arg("--registration_backoff_factor=10ms")
+            .arg("--executor_reregistration_timeout=15secs");
+        command
+    }
+
+    /// The agent's command again, for the port it has.
+    fn same_agent(&self) -> Command {
+        let port = self.agent.address.rsplit(':').next().unwrap_or_default();
+        Self::agent_command(&self.scratch, &self.master.address, port)
+    }
+
+    fn restart_agent(&mut self) {
+        self.agent.kill();
+        self.agent = Peer::start(&mut self.same_agent(), &self.scratch.path("agent.log"));
+    }
+
+    /// The agents as the master lists them.
+    fn agents(&self) -> Vec<serde_json::Value> {
+        let (_, body) =
+            http(&self.master.address, "GET", "/master/slaves", "").expect("it answers");
+        let document: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        document["slaves"].as_array().cloned().unwrap_or_default()
+    }
+}
+
+impl Drop for UnderMesos {
+    fn drop(&mut self) {
+        self.agent.kill();
+        // An agent that cleans up ends whatever is left running.
+        let mut cleanup = self.same_agent();
+        cleanup
+            .arg("--recover=cleanup")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let cleanup = cleanup.spawn();
+        if let Ok(mut cleanup) = cleanup {
+            let _ = cleanup.wait();
+        }
+    }
+}
+
+#[test]
+fn an_agent_serves_a_genuine_master() {
+    let Some(python) = provided("MESETA_TEST_PYMESOS", "pymesos") else {
+        return;
+    };
+    let Some(cluster) = UnderMesos::start() else {
+        return;
+    };
+    let mut command = Command::new(python);
+    command
+        .arg(source("pymesos/session.py"))
+        .arg(&cluster.master.address);
+    Client::start(&cluster.scratch, &mut command).ends_well();
+    let agents = cluster.agents();
+    assert_eq!(agents.len(), 1, "{agents:?}");
+    assert_eq!(agents[0]["attributes"]["peer"], "meseta", "{agents:?}");
+}
+
+#[test]
+fn an_agent_killed_comes_back_to_a_genuine_master() {
+    let Some(python) = provided("MESETA_TEST_PYMESOS", "pymesos") else {
+        return;
+    };
+    let Some(mut cluster) = UnderMesos::start() else {
+        return;
+    };
+    let mut client = enduring_client(&python, &cluster.master.address, &cluster.scratch);
+    client.says("running");
+    let before = cluster.agents();
+    cluster.restart_agent();
+    eventually("the agent has re-registered", || {
+        let now = cluster.agents();
+        (now[0]["active"] == true && !now[0]["reregistered_time"].is_null()).then_some(())
+    });
+    assert_eq!(cluster.agents()[0]["id"], before[0]["id"]);
+    File::create(cluster.scratch.path("gate")).expect("the gate");
     client.ends_well();
 }
