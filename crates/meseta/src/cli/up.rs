@@ -22,21 +22,23 @@ pub async fn run(up: Up) -> anyhow::Result<i32> {
     let (work_dir, temporary) = work_dir(&up)?;
     let cluster = Cluster::start(&up, &work_dir).await?;
     cluster.registered().await?;
-    greet(&up, &work_dir, temporary, started);
+    greet(&up, cluster.master.address(), &work_dir, temporary, started);
     let folder = std::env::current_dir().context("the current folder")?;
     let master = cluster.master.address().to_string();
-    let mut result = Ok(0);
-    tokio::select! {
-        demo = demo::run(&master, &folder), if up.demo => {
-            result = demo.map(|()| 0);
-            if result.is_ok() {
-                println!("\nThe cluster stays up until you press Ctrl-C.");
-                result = wait_for_end(&cluster).await;
-            }
+    let work = async {
+        if up.demo {
+            demo::run(&master, &folder).await?;
+            println!("\nThe cluster stays up until you press Ctrl-C.");
         }
-        ended = wait_for_end(&cluster), if !up.demo => result = ended,
-        signal = daemon::signal() => println!("\n{signal}: ending every task"),
-    }
+        wait_for_end(&cluster).await
+    };
+    let result = tokio::select! {
+        result = work => result,
+        name = daemon::signal() => {
+            println!("\n{name}: ending every task");
+            Ok(0)
+        }
+    };
     cluster.stop().await;
     if temporary {
         // What cannot be removed lies in the system's temporary directory and harms nobody.
@@ -142,17 +144,14 @@ fn work_dir(up: &Up) -> anyhow::Result<(PathBuf, bool)> {
     Ok((path, true))
 }
 
-fn greet(up: &Up, work_dir: &Path, temporary: bool, started: Instant) {
+fn greet(up: &Up, address: SocketAddr, work_dir: &Path, temporary: bool, started: Instant) {
     let ready = started.elapsed().as_millis();
     println!(
         "Meseta is up after {ready} ms: one master and {} agents, as {}.",
         up.agents,
         user()
     );
-    println!(
-        "  API      http://127.0.0.1:{}  (try /state, /metrics)",
-        up.port
-    );
+    println!("  API      http://{address}  (try /state, /metrics)");
     let note = if temporary {
         " (removed at the end)"
     } else {
@@ -164,7 +163,7 @@ fn greet(up: &Up, work_dir: &Path, temporary: bool, started: Instant) {
     let master = if up.port == 5050 {
         String::new()
     } else {
-        format!(" --master 127.0.0.1:{}", up.port)
+        format!(" --master {address}")
     };
     println!("Try in another terminal:");
     println!("  {program} run{master} -- echo hello");

@@ -81,7 +81,9 @@ impl Scheduler {
             while self.under_way.join_next().await.is_some() {}
             events = self.subscribe().await?;
         }
-        self.report.elapsed = self.first_offer.map_or(Duration::ZERO, |first| first.elapsed());
+        self.report.elapsed = self
+            .first_offer
+            .map_or(Duration::ZERO, |first| first.elapsed());
         self.answers().await?;
         self.call(scheduler::call::Type::Teardown, |_| {}).await?;
         self.answers().await

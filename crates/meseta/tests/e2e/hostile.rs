@@ -10,16 +10,26 @@ use crate::support::{Cluster, Daemon};
 
 /// Requests that are well-formed up to their bodies, for every endpoint that reads one.
 const TARGETS: &[&str] = &[
-    "/api/v1/scheduler", "/api/v1", "/api/v1/executor", "/master/mesos.internal.RegisterSlaveMessage",
-    "/master/mesos.internal.ReregisterSlaveMessage", "/master/mesos.internal.StatusUpdateMessage",
-    "/master/mesos.scheduler.Call", "/slave(1)/mesos.internal.RunTaskMessage",
-    "/slave(1)/mesos.internal.KillTaskMessage", "/slave(1)/mesos.internal.ShutdownFrameworkMessage",
-    "/files/read?path=", "/state?jsonp=", "/tasks?limit=",
+    "/api/v1/scheduler",
+    "/api/v1",
+    "/api/v1/executor",
+    "/master/mesos.internal.RegisterSlaveMessage",
+    "/master/mesos.internal.ReregisterSlaveMessage",
+    "/master/mesos.internal.StatusUpdateMessage",
+    "/master/mesos.scheduler.Call",
+    "/slave(1)/mesos.internal.RunTaskMessage",
+    "/slave(1)/mesos.internal.KillTaskMessage",
+    "/slave(1)/mesos.internal.ShutdownFrameworkMessage",
+    "/files/read?path=",
+    "/state?jsonp=",
+    "/tasks?limit=",
 ];
 
 fn send(daemon: &Daemon, bytes: &[u8]) {
     let mut stream = TcpStream::connect(&daemon.address).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+    stream
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .expect("a timeout");
     // A peer that closes in the middle of nonsense is right to do so.
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(std::net::Shutdown::Write);
@@ -34,13 +44,19 @@ fn rounds(daemon: &Daemon, make: impl Fn(&mut Rng) -> Vec<u8>) {
 }
 
 fn noise(random: &mut Rng, most: u64) -> Vec<u8> {
-    (0..random.below(most)).map(|_| random.below(256) as u8).collect()
+    (0..random.below(most))
+        .map(|_| random.below(256) as u8)
+        .collect()
 }
 
 /// A request with a body of noise.
 fn garbage(random: &mut Rng) -> Vec<u8> {
     let target = TARGETS[random.below(TARGETS.len() as u64) as usize];
-    let kind = if random.below(2) == 0 { "application/json" } else { "application/x-protobuf" };
+    let kind = if random.below(2) == 0 {
+        "application/json"
+    } else {
+        "application/x-protobuf"
+    };
     let body = noise(random, 400);
     let head = format!(
         "POST {target} HTTP/1.1\r\nHost: x\r\nLibprocess-From: x@127.0.0.1:1\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",

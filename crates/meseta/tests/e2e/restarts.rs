@@ -17,8 +17,18 @@ fn assert_each_started_once(cluster: &Cluster, tasks: usize) {
 fn agent_killed_in_the_middle(executor: &str, tasks: usize) {
     let mut cluster = Cluster::start(&[], &[]);
     let count = tasks.to_string();
-    let load = cluster.load(&["--tasks", &count, "--executor", executor, "--checkpoint", "--task-ms", "3000"]);
-    eventually("half of the tasks have started", || (cluster.started().len() * 2 >= tasks).then_some(()));
+    let load = cluster.load(&[
+        "--tasks",
+        &count,
+        "--executor",
+        executor,
+        "--checkpoint",
+        "--task-ms",
+        "3000",
+    ]);
+    eventually("half of the tasks have started", || {
+        (cluster.started().len() * 2 >= tasks).then_some(())
+    });
     cluster.agent.kill();
     cluster.agent.restart();
     let (well, report) = report(load);
@@ -39,12 +49,27 @@ fn an_agent_killed_loses_no_command_task() {
 #[test]
 fn without_checkpoints_the_tasks_of_a_lost_agent_are_lost() {
     let mut cluster = Cluster::start(&[], &[]);
-    let load = cluster.load(&["--tasks", "10", "--executor", "command", "--task-ms", "600000", "--limit", "30"]);
-    eventually("all tasks have started", || (cluster.started().len() == 10).then_some(()));
+    let load = cluster.load(&[
+        "--tasks",
+        "10",
+        "--executor",
+        "command",
+        "--task-ms",
+        "600000",
+        "--limit",
+        "30",
+    ]);
+    eventually("all tasks have started", || {
+        (cluster.started().len() == 10).then_some(())
+    });
     cluster.agent.kill();
     let (well, report) = report(load);
     assert!(!well, "{report}");
-    assert_eq!((&report["not_over"], &report["finished"]), (&0.into(), &0.into()), "{report}");
+    assert_eq!(
+        (&report["not_over"], &report["finished"]),
+        (&0.into(), &0.into()),
+        "{report}"
+    );
     // compat: TASK_LOST even for partition-aware frameworks, as Mesos says it.
     assert_eq!(report["other_ends"]["TASK_LOST"], 10, "{report}");
 }
@@ -52,14 +77,29 @@ fn without_checkpoints_the_tasks_of_a_lost_agent_are_lost() {
 #[test]
 fn a_master_killed_finds_everything_again() {
     let mut cluster = Cluster::start(&[], &[]);
-    let load = cluster.load(&["--tasks", "50", "--executor", "custom", "--checkpoint", "--task-ms", "4000"]);
-    eventually("all tasks have started", || (cluster.started().len() == 50).then_some(()));
+    let load = cluster.load(&[
+        "--tasks",
+        "50",
+        "--executor",
+        "custom",
+        "--checkpoint",
+        "--task-ms",
+        "4000",
+    ]);
+    eventually("all tasks have started", || {
+        (cluster.started().len() == 50).then_some(())
+    });
     cluster.master.kill();
     cluster.master.restart();
     let back = Instant::now();
-    eventually("the agent is back", || cluster.master.has_active_agents(1).then_some(()));
+    eventually("the agent is back", || {
+        cluster.master.has_active_agents(1).then_some(())
+    });
     let took = back.elapsed();
-    assert!(took < Duration::from_secs(2), "the agent took {took:?} to come back");
+    assert!(
+        took < Duration::from_secs(2),
+        "the agent took {took:?} to come back"
+    );
     let (well, report) = report(load);
     assert!(well, "{report}");
     assert_eq!(report["resubscribed"], 1, "{report}");
@@ -70,8 +110,18 @@ fn a_master_killed_finds_everything_again() {
 fn an_agent_that_stands_still_becomes_unreachable_and_comes_back() {
     let pings = ["--agent_ping_timeout=1secs", "--max_agent_ping_timeouts=2"];
     let cluster = Cluster::start(&pings, &[]);
-    let load = cluster.load(&["--tasks", "5", "--executor", "custom", "--checkpoint", "--task-ms", "8000"]);
-    eventually("all tasks have started", || (cluster.started().len() == 5).then_some(()));
+    let load = cluster.load(&[
+        "--tasks",
+        "5",
+        "--executor",
+        "custom",
+        "--checkpoint",
+        "--task-ms",
+        "8000",
+    ]);
+    eventually("all tasks have started", || {
+        (cluster.started().len() == 5).then_some(())
+    });
     cluster.agent.signal(Signal::STOP);
     let unreachable = || {
         let tasks = cluster.master.call("GET_TASKS")?;
@@ -80,7 +130,9 @@ fn an_agent_that_stands_still_becomes_unreachable_and_comes_back() {
     };
     eventually("its tasks are unreachable", unreachable);
     cluster.agent.signal(Signal::CONT);
-    eventually("the agent is back", || cluster.master.has_active_agents(1).then_some(()));
+    eventually("the agent is back", || {
+        cluster.master.has_active_agents(1).then_some(())
+    });
     let (well, report) = report(load);
     assert!(well, "{report}");
     assert_each_started_once(&cluster, 5);
@@ -89,8 +141,17 @@ fn an_agent_that_stands_still_becomes_unreachable_and_comes_back() {
 #[test]
 fn an_executor_killed_fails_its_tasks_and_the_agent_goes_on() {
     let cluster = Cluster::start(&[], &[]);
-    let load = cluster.load(&["--tasks", "3", "--executor", "custom", "--task-ms", "600000"]);
-    eventually("all tasks have started", || (cluster.started().len() == 3).then_some(()));
+    let load = cluster.load(&[
+        "--tasks",
+        "3",
+        "--executor",
+        "custom",
+        "--task-ms",
+        "600000",
+    ]);
+    eventually("all tasks have started", || {
+        (cluster.started().len() == 3).then_some(())
+    });
     let ledger = cluster.scratch.path("ledger").display().to_string();
     for pid in processes_with(&["load-executor", &ledger]) {
         rustix::process::kill_process(pid, Signal::KILL).expect("it runs");
@@ -106,7 +167,9 @@ fn an_executor_killed_fails_its_tasks_and_the_agent_goes_on() {
 fn processes_with(words: &[&str]) -> Vec<rustix::process::Pid> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).into_owned();
         if words.iter().all(|word| line.contains(word)) {

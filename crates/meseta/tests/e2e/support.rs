@@ -20,7 +20,10 @@ pub struct Scratch(tempfile::TempDir);
 
 impl Scratch {
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("meseta-e2e-").tempdir().expect("a temporary directory");
+        let dir = tempfile::Builder::new()
+            .prefix("meseta-e2e-")
+            .tempdir()
+            .expect("a temporary directory");
         Self(dir)
     }
 
@@ -52,13 +55,22 @@ pub struct Daemon {
 impl Daemon {
     fn start(arguments: Vec<String>, log: PathBuf) -> Self {
         let (child, address) = spawn(&arguments, &log);
-        Self { arguments, log, child, address }
+        Self {
+            arguments,
+            log,
+            child,
+            address,
+        }
     }
 
     pub fn master(scratch: &Scratch, extra: &[&str]) -> Self {
         let work_dir = format!("--work_dir={}", scratch.path("master").display());
         let own = ["master", "--port=0", &work_dir];
-        let arguments = own.iter().chain(extra).map(|&argument| argument.to_owned()).collect();
+        let arguments = own
+            .iter()
+            .chain(extra)
+            .map(|&argument| argument.to_owned())
+            .collect();
         Self::start(arguments, scratch.path("master.log"))
     }
 
@@ -67,10 +79,19 @@ impl Daemon {
         let runtime_dir = format!("--runtime_dir={}", scratch.path("run").display());
         let master = format!("--master={}", master.address);
         let own = [
-            "agent", "--port=0", &master, &work_dir, &runtime_dir, "--registration_backoff_factor=10ms",
+            "agent",
+            "--port=0",
+            &master,
+            &work_dir,
+            &runtime_dir,
+            "--registration_backoff_factor=10ms",
             "--resources=cpus:40;mem:20000;disk:1000;ports:[31000-31100]",
         ];
-        let arguments = own.iter().chain(extra).map(|&argument| argument.to_owned()).collect();
+        let arguments = own
+            .iter()
+            .chain(extra)
+            .map(|&argument| argument.to_owned())
+            .collect();
         Self::start(arguments, scratch.path("agent.log"))
     }
 
@@ -104,14 +125,28 @@ impl Daemon {
 
     /// The answer to a call on `/api/v1`.
     pub fn call(&self, kind: &str) -> Option<Value> {
-        let (status, body) = http(&self.address, "POST", "/api/v1", &format!("{{\"type\":\"{kind}\"}}"))?;
+        let (status, body) = http(
+            &self.address,
+            "POST",
+            "/api/v1",
+            &format!("{{\"type\":\"{kind}\"}}"),
+        )?;
         (status == 200).then(|| serde_json::from_slice(&body).expect("an answer is JSON"))
     }
 
     pub fn has_active_agents(&self, count: usize) -> bool {
-        let Some(answer) = self.call("GET_AGENTS") else { return false };
-        let agents = answer["get_agents"]["agents"].as_array().cloned().unwrap_or_default();
-        agents.iter().filter(|agent| agent["active"] == true).count() == count
+        let Some(answer) = self.call("GET_AGENTS") else {
+            return false;
+        };
+        let agents = answer["get_agents"]["agents"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        agents
+            .iter()
+            .filter(|agent| agent["active"] == true)
+            .count()
+            == count
     }
 
     pub fn log_text(&self) -> String {
@@ -136,7 +171,11 @@ fn tail(text: &str) -> String {
 }
 
 fn spawn(arguments: &[String], log: &Path) -> (Child, String) {
-    let log = fs::File::options().create(true).append(true).open(log).expect("the log");
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .expect("the log");
     let mut child = Command::new(MESETA)
         .args(arguments)
         .stdin(Stdio::null())
@@ -146,8 +185,15 @@ fn spawn(arguments: &[String], log: &Path) -> (Child, String) {
         .expect("the binary starts");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("piped");
-    BufReader::new(stdout).read_line(&mut line).expect("readable");
-    let address = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("readable");
+    let address = line
+        .trim()
+        .rsplit(' ')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     assert!(line.contains("listening on"), "{arguments:?} said '{line}'");
     (child, address)
 }
@@ -182,15 +228,23 @@ impl Cluster {
         let scratch = Scratch::new();
         let master = Daemon::master(&scratch, master);
         let agent = Daemon::agent(&scratch, &master, agent);
-        let cluster = Self { agent, master, scratch };
-        eventually("the agent is active", || cluster.master.has_active_agents(1).then_some(()));
+        let cluster = Self {
+            agent,
+            master,
+            scratch,
+        };
+        eventually("the agent is active", || {
+            cluster.master.has_active_agents(1).then_some(())
+        });
         cluster
     }
 
     /// A command of the command line, against this master.
     pub fn meseta(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(MESETA);
-        command.args(arguments).env("MESETA_MASTER", &self.master.address);
+        command
+            .args(arguments)
+            .env("MESETA_MASTER", &self.master.address);
         command
     }
 
@@ -202,7 +256,10 @@ impl Cluster {
     pub fn load(&self, arguments: &[&str]) -> Child {
         let ledger = format!("--ledger={}", self.scratch.path("ledger").display());
         let mut command = self.meseta(&["sim", "load", &ledger]);
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
         command.spawn().expect("the binary starts")
     }
 
@@ -220,7 +277,11 @@ impl Drop for Cluster {
         let _ = self.agent.child.wait();
         let mut arguments = self.agent.arguments.clone();
         arguments.push("--recover=cleanup".to_owned());
-        let cleanup = Command::new(MESETA).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let cleanup = Command::new(MESETA)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
         if let Ok(mut cleanup) = cleanup {
             let deadline = Instant::now() + Duration::from_secs(10);
             while Instant::now() < deadline && matches!(cleanup.try_wait(), Ok(None)) {
@@ -236,6 +297,7 @@ impl Drop for Cluster {
 pub fn report(load: Child) -> (bool, Value) {
     let output = load.wait_with_output().expect("our child");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let report = serde_json::from_str(text.trim()).unwrap_or_else(|error| panic!("{error}: '{text}'"));
+    let report =
+        serde_json::from_str(text.trim()).unwrap_or_else(|error| panic!("{error}: '{text}'"));
     (output.status.success(), report)
 }
