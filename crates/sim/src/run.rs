@@ -266,9 +266,11 @@ impl Run {
         for a in self.healthy_agents() {
             let agent = &books.agents[a];
             let tasks: Vec<String> = agent.tasks.keys().map(|(_, t)| t.to_string()).collect();
-            let (registered, executors) = (agent.registered, agent.executors.len());
+            let executors = agent.executors.iter();
+            let executors: Vec<String> = executors.map(|(c, (_, e, _))| format!("{e} in {c}")).collect();
+            let (registered, running) = (agent.registered, self.world.running_containers(a));
             missing.push(format!(
-                "agent{}: registered {registered}, {executors} executors, tasks {tasks:?}",
+                "agent{}: registered {registered}, executors {executors:?}, running {running:?}, tasks {tasks:?}",
                 a + 1
             ));
         }
@@ -278,11 +280,11 @@ impl Run {
                 let master = &books.masters[m];
                 let tasks: Vec<String> = master.tasks.keys().map(|(_, t)| t.to_string()).collect();
                 let executors = master.executors.len();
-                missing.push(format!(
-                    "master{}: {executors} executors, tasks {tasks:?}, agents {:?}",
-                    m + 1,
-                    master.agents
-                ));
+                missing.push(format!("master{}: {executors} executors, tasks {tasks:?}", m + 1));
+                for (id, row) in &master.agents {
+                    let (active, used, total) = (row.active, &row.used, &row.total);
+                    missing.push(format!("{id}: active {active}, gives {used} of {total}"));
+                }
             }
         }
         for record in books.registry.agents().values() {

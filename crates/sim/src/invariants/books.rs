@@ -232,7 +232,7 @@ impl MasterBook {
                 self.touched = Some(id);
             }
             MasterDelta::AgentRemoved { agent, to } => self.agent_removed(agent, *to),
-            MasterDelta::TaskAdded { task, .. } => self.task_added(now_us, task),
+            MasterDelta::TaskAdded { task, list } => self.task_added(now_us, task, *list),
             MasterDelta::TaskUpdated {
                 framework,
                 task,
@@ -297,11 +297,19 @@ impl MasterBook {
         }
     }
 
-    fn task_added(&mut self, now_us: u64, task: &v1::Task) {
+    fn task_added(&mut self, now_us: u64, task: &v1::Task, list: MasterList) {
         let key = (
             FrameworkId::from(&task.framework_id),
             TaskId::from(&task.task_id),
         );
+        match list {
+            MasterList::Active => {}
+            MasterList::Unreachable => {
+                self.unreachable.insert(key, AgentId::from(&task.agent_id));
+                return;
+            }
+            MasterList::Completed => return,
+        }
         let row = MasterTask {
             agent: AgentId::from(&task.agent_id),
             state: task.state(),
@@ -401,7 +409,8 @@ impl AgentBook {
         );
         let before = self.tasks.get(&key).map(|row| row.list);
         let lives = |list| matches!(list, Some(AgentList::Queued | AgentList::Launched));
-        if list == AgentList::Terminated && lives(before) {
+        // What dies with a framework that is removed ends without a state of its own.
+        if list == AgentList::Terminated && lives(before) && is_terminal(task.state()) {
             self.ended = Some(task.state());
         }
         if list == AgentList::Completed {

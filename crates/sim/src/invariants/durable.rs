@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use meseta_agent::event::Effect;
+use meseta_agent::event::{Effect, Event, MetaEntry};
 use meseta_model::edge::StreamId;
 use meseta_model::ids::{ContainerId, FrameworkId, TaskId};
 use meseta_model::step::Write;
@@ -70,6 +70,18 @@ pub(super) fn updates_in(writes: &[Write]) -> Vec<Bytes> {
     found
 }
 
+/// What an agent reads when it starts, as the writes that would have made it.
+pub(super) fn writes_of(meta: &[MetaEntry]) -> Vec<Write> {
+    let files = meta.iter().filter_map(|entry| match entry {
+        MetaEntry::File { path, bytes } => Some(Write::Put {
+            path: path.clone(),
+            bytes: bytes.clone(),
+        }),
+        MetaEntry::Symlink { .. } => None,
+    });
+    files.collect()
+}
+
 impl Disk {
     fn written(&mut self, writes: &[Write]) {
         self.updates.extend(updates_in(writes));
@@ -106,7 +118,11 @@ impl Invariant for Durable {
             } => self.agents[*agent].written(writes),
             Seen::AgentTakes {
                 agent,
-                event: meseta_agent::event::Event::ExecutorSubscribed { stream, call, .. },
+                event: Event::Started(started),
+            } => self.agents[*agent].written(&writes_of(&started.meta)),
+            Seen::AgentTakes {
+                agent,
+                event: Event::ExecutorSubscribed { stream, call, .. },
             } => {
                 let framework = FrameworkId::from(&call.framework_id);
                 let who = (framework, call.executor_id.value.clone());

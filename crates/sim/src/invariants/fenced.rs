@@ -7,6 +7,7 @@ use meseta_agent::view::Counter;
 use meseta_model::step::Write;
 use meseta_runtime::Output;
 
+use super::durable::writes_of;
 use super::{Books, Found, Invariant, Seen};
 use crate::process::Process;
 
@@ -16,10 +17,18 @@ const HEARD: &str = "messages of leaders carry their epoch";
 #[derive(Default, Clone)]
 struct Agent {
     highest: u64,
-    /// As far as it is on disk.
-    durable: u64,
     /// The message under way is of an older leader.
     stale: Option<u64>,
+}
+
+/// The epoch that a write puts down.
+fn epoch_of(write: &Write) -> Option<u64> {
+    match write {
+        Write::Put { path, bytes } if path == "meseta.epoch" => {
+            String::from_utf8_lossy(bytes).parse().ok()
+        }
+        _ => None,
+    }
 }
 
 pub(super) struct Fenced {
@@ -65,24 +74,17 @@ impl Invariant for Fenced {
 
     fn see(&mut self, seen: &Seen<'_>, books: &Books, found: &mut Found) {
         match seen {
-            Seen::AgentStarts { agent } => {
-                let own = &mut self.agents[*agent];
-                own.highest = own.durable;
-                own.stale = None;
-            }
-            Seen::Flushed {
+            Seen::AgentTakes {
                 agent,
-                writes,
-                done: true,
+                event: Event::Started(started),
             } => {
-                for write in *writes {
-                    if let Write::Put { path, bytes } = write
-                        && path == "meseta.epoch"
-                    {
-                        let text = String::from_utf8_lossy(bytes);
-                        self.agents[*agent].durable = text.parse().unwrap_or(0);
-                    }
-                }
+                // What was not written yet is not obeyed yet either, as far as its disk knows.
+                let written = writes_of(&started.meta);
+                let highest = written.iter().find_map(epoch_of).unwrap_or(0);
+                self.agents[*agent] = Agent {
+                    highest,
+                    stale: None,
+                };
             }
             Seen::AgentTakes { agent, event } => self.takes(*agent, event, books, found),
             Seen::AgentDoes { agent, output } => {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meseta_agent::event::Effect as AgentEffect;
+use meseta_agent::event::{Effect as AgentEffect, Event};
 use meseta_agent::view::{Delta as AgentDelta, TaskList};
 use meseta_master::event::Effect as MasterEffect;
 use meseta_master::view::{Delta as MasterDelta, TaskList as MasterList};
@@ -14,6 +14,7 @@ use meseta_model::task_state::is_terminal;
 use meseta_runtime::Output;
 
 use super::books::TaskKey;
+use super::durable::writes_of;
 use super::{Books, Found, Invariant, Seen};
 use crate::limits::SECOND_US;
 
@@ -204,6 +205,10 @@ impl Invariant for Forgotten {
     fn see(&mut self, seen: &Seen<'_>, books: &Books, found: &mut Found) {
         match seen {
             Seen::AgentStarts { agent } => self.up_since_us[*agent] = found.now_us(),
+            Seen::AgentTakes {
+                agent,
+                event: Event::Started(started),
+            } => self.written(*agent, &writes_of(&started.meta)),
             Seen::AgentDoes {
                 agent,
                 output: Output::Effect(AgentEffect::Changed(delta)),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use meseta_agent::event::Effect as AgentEffect;
+use meseta_agent::event::{Effect as AgentEffect, Event as AgentEvent};
 use meseta_agent::view::Counter as AgentCounter;
 use meseta_master::event::Effect as MasterEffect;
 use meseta_master::view::{AgentFate, Counter as MasterCounter, Delta};
@@ -23,6 +23,8 @@ struct Tellers {
     /// Counted by the core minus counted here.
     difference: BTreeMap<String, i64>,
     changed: bool,
+    /// What it shows now is what an earlier life counted.
+    recovers: bool,
 }
 
 impl Tellers {
@@ -105,6 +107,9 @@ impl Invariant for Recount {
         match seen {
             Seen::MasterStarts { master } => self.masters[*master] = Tellers::default(),
             Seen::AgentStarts { agent } => self.agents[*agent] = Tellers::default(),
+            Seen::AgentTakes { agent, event } => {
+                self.agents[*agent].recovers = matches!(event, AgentEvent::Started(_));
+            }
             Seen::MasterDoes {
                 master,
                 output: Output::Effect(effect),
@@ -131,6 +136,9 @@ impl Invariant for Recount {
                 output: Output::Effect(effect),
             } => {
                 let tellers = &mut self.agents[*agent];
+                if tellers.recovers {
+                    return;
+                }
                 if let Some(state) = books.agents[*agent].ended {
                     tellers.recounted(ended(state), 1);
                 }
@@ -138,7 +146,6 @@ impl Invariant for Recount {
                     counter: AgentCounter::TasksEnded(state),
                     by,
                 } = effect
-                    && books.agents[*agent].recovered
                 {
                     tellers.counted(ended(*state), *by);
                 }

@@ -17,7 +17,7 @@ use meseta_proto::mesos::v1::{self, executor};
 use meseta_runtime::Output;
 
 use super::books::TaskKey;
-use super::durable::updates_in;
+use super::durable::{updates_in, writes_of};
 use super::{Books, Found, Invariant, Seen};
 
 const ONE: &str = "an update waits for the one before";
@@ -167,7 +167,13 @@ impl Invariant for Updates {
 
     fn see(&mut self, seen: &Seen<'_>, books: &Books, found: &mut Found) {
         match seen {
-            Seen::AgentStarts { agent } => self.agent_starts(*agent),
+            Seen::AgentTakes {
+                agent,
+                event: Event::Started(started),
+            } => {
+                self.durable.extend(updates_in(&writes_of(&started.meta)));
+                self.agent_starts(*agent);
+            }
             Seen::AgentTakes {
                 agent,
                 event: Event::MessageReceived { message, .. },

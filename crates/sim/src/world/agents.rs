@@ -107,10 +107,10 @@ impl World {
         if self.lost_agents.contains(&a) {
             return;
         }
-        let Some(files) = self.agents[a].files.take() else {
+        let Some(mut files) = self.agents[a].files.take() else {
             return;
         };
-        let meta = files.tree().into_iter().map(|entry| match entry.content {
+        let meta = files.read_back().into_iter().map(|entry| match entry.content {
             EntryContent::File(bytes) => MetaEntry::File {
                 path: entry.path,
                 bytes,
