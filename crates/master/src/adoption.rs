@@ -217,9 +217,12 @@ impl Reign {
         turn: &Turn<'_>,
         id: &AgentId,
         reported: &BTreeSet<(FrameworkId, TaskId)>,
+        was_unreachable: bool,
     ) -> Vec<internal::ReconcileTasksMessage> {
         let mut missing: BTreeSet<(FrameworkId, TaskId)> = self.unaccounted(id, reported);
-        missing.extend(self.unreachable_on(id));
+        if was_unreachable {
+            missing.extend(self.unreachable_on(id));
+        }
         let Some(agent) = self.agents.get_mut(id) else {
             return Vec::new();
         };

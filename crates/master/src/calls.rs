@@ -30,7 +30,7 @@ impl Reign {
     ) {
         let handled = self
             .check_caller(caller, stream_id, &call)
-            .and_then(|framework| self.call(turn, Some(request), &framework, call));
+            .and_then(|framework| self.call(turn, Some(request), caller, &framework, call));
         match handled {
             Ok(Handled::Now) => turn.reply(request, Outcome::Accepted),
             Ok(Handled::Later) => {}
@@ -92,6 +92,7 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         request: Option<RequestId>,
+        caller: &Caller,
         id: &FrameworkId,
         call: Call,
     ) -> Result<Handled, Refusal> {
@@ -104,7 +105,7 @@ impl Reign {
                 let update = call
                     .update_framework
                     .ok_or_else(|| missing("update_framework"))?;
-                self.update_framework(turn, request, id, update)?;
+                self.update_framework(turn, request, caller, id, update)?;
                 return Ok(Handled::Later);
             }
             Type::Accept => {

@@ -1,5 +1,6 @@
 //! Agents go: unreachable, gone, removed.
 
+use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, Refusal, RefusalKind, RequestId};
 use meseta_model::ids::{AgentId, FrameworkId, TaskId};
 use meseta_model::upid::Upid;
@@ -10,6 +11,7 @@ use crate::event::{Effect, Timer};
 use crate::limits::{RECOVERED_PAUSE_US, RECOVERED_SLICE, RETRY_US};
 use crate::master::Reign;
 use crate::notice::Notice;
+use crate::permissions;
 use crate::proposals::Pending;
 use crate::registry::{Digest, Op};
 use crate::turn::Turn;
@@ -118,15 +120,17 @@ impl Reign {
         self.forget_agent(turn, id, &verdict, AgentFate::Removed);
     }
 
-    /// An operator declares an agent gone for good.
+    /// An operator declares an agent gone for good; answered when it is written.
     pub(crate) fn mark_agent_gone(
         &mut self,
         turn: &mut Turn<'_>,
         request: RequestId,
+        caller: &Caller,
         id: &AgentId,
-    ) {
+    ) -> Result<Option<Outcome>, Refusal> {
+        permissions::mark_agent_gone(caller)?;
         if self.registry.gone().contains_key(id) {
-            return turn.reply(request, Outcome::Done);
+            return Ok(Some(Outcome::Done));
         }
         let busy = self
             .agents
@@ -134,13 +138,13 @@ impl Reign {
             .is_some_and(|agent| agent.leaving.is_some());
         if busy || self.agents.returning.contains(id) || self.proposals.is_full() {
             let text = format!("Agent {id} is in another transition; try again");
-            return turn.refuse(request, Refusal::new(RefusalKind::Unavailable, text));
+            return Err(Refusal::new(RefusalKind::Unavailable, text));
         }
         let known =
             self.registry.agents().contains_key(id) || self.registry.unreachable().contains_key(id);
         if !known {
             let text = format!("Agent '{id}' not found");
-            return turn.refuse(request, Refusal::new(RefusalKind::NotFound, text));
+            return Err(Refusal::new(RefusalKind::NotFound, text));
         }
         self.leave(turn, id, Leaving::Gone);
         let op = Op::AgentGone {
@@ -148,6 +152,7 @@ impl Reign {
             since_ns: turn.now.wall_ns,
         };
         self.propose(turn, &op, Pending::Gone(id.clone(), vec![request]));
+        Ok(None)
     }
 
     /// It is written that the agent is gone.

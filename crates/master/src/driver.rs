@@ -1,5 +1,6 @@
 //! v0 drivers: the same calls, sent as actor messages (design decision 2).
 
+use meseta_model::caller::Caller;
 use meseta_model::ids::FrameworkId;
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
@@ -35,7 +36,7 @@ impl Reign {
             // Not subscribed, or not any more.
             return turn.count(Counter::DroppedMessages);
         };
-        if let Err(refusal) = self.call(turn, None, &id, to_v1(call)) {
+        if let Err(refusal) = self.call(turn, None, &Caller::default(), &id, to_v1(call)) {
             let message = refusal.text;
             turn.send(&from, FrameworkErrorMessage { message });
         }
@@ -48,7 +49,6 @@ impl Reign {
         from: Upid,
         subscribe: v0::call::Subscribe,
     ) {
-        turn.count(Counter::Message("register_framework"));
         let connection = Connection::Driver(from.clone());
         let pending = |known: &crate::frameworks::Subscriber| known.connection == connection;
         if self.frameworks.subscribing.values().any(pending) {
@@ -83,7 +83,7 @@ impl Reign {
             suppressed_roles: subscribe.suppressed_roles,
             offer_constraints: subscribe.offer_constraints,
         };
-        if let Err(reason) = self.subscribe(turn, &connection, named, v1) {
+        if let Err(reason) = self.subscribe(turn, &connection, &Caller::default(), named, v1) {
             turn.turn_away(&connection, &reason);
         }
     }

@@ -67,6 +67,11 @@ impl Reign {
         })
     }
 
+    fn may_run(&self, framework: &FrameworkId, task: &v1::TaskInfo) -> Result<(), String> {
+        let owner = self.frameworks.get(framework);
+        owner.map_or(Ok(()), |owner| crate::permissions::run(owner, task))
+    }
+
     /// One task of a LAUNCH.
     pub(crate) fn launch(
         &mut self,
@@ -76,6 +81,10 @@ impl Reign {
         mut task: v1::TaskInfo,
     ) {
         complete(&mut task, framework, purse);
+        if let Err(why) = self.may_run(framework, &task) {
+            let (state, reason) = (TaskState::TaskError, Reason::TaskUnauthorized);
+            return self.turn_down(turn, framework, &task, state, reason, why);
+        }
         let checked = self.check(framework, purse, |context| {
             validation::task(&task, context).map_err(|why| why.to_string())
         });
@@ -124,11 +133,18 @@ impl Reign {
         let checked = self.check(framework, purse, |context| {
             validation::task_group(&tasks, &executor, context).map_err(|why| why.to_string())
         });
+        let allowed = tasks
+            .tasks
+            .iter()
+            .try_for_each(|task| self.may_run(framework, task));
+        let checked = allowed
+            .map_err(|why| (Reason::TaskGroupUnauthorized, why))
+            .and(checked.map_err(|why| (Reason::TaskGroupInvalid, why)));
         let total = match checked {
             Ok(total) => total,
-            Err(why) => {
+            Err((reason, why)) => {
                 for task in &tasks.tasks {
-                    let (state, reason) = (TaskState::TaskError, Reason::TaskGroupInvalid);
+                    let state = TaskState::TaskError;
                     self.turn_down(turn, framework, task, state, reason, why.clone());
                 }
                 return;

@@ -1,6 +1,7 @@
 //! Frameworks go: disconnected, failed over too late, torn down.
 
-use meseta_model::edge::{Outcome, Refusal, RefusalKind, RequestId, StreamId};
+use meseta_model::caller::Caller;
+use meseta_model::edge::{Outcome, Refusal, RequestId, StreamId};
 use meseta_model::ids::{FrameworkId, TaskId};
 use meseta_model::task_state::is_terminal;
 use meseta_model::upid::Upid;
@@ -12,6 +13,7 @@ use crate::event::Timer;
 use crate::frameworks::{Connection, Framework};
 use crate::limits::RETRY_US;
 use crate::master::Reign;
+use crate::permissions;
 use crate::proposals::Pending;
 use crate::registry::{Disconnected, Op};
 use crate::turn::Turn;
@@ -105,18 +107,20 @@ impl Reign {
         self.remove_framework(turn, id, request);
     }
 
-    /// `/teardown` and TEARDOWN of the operator API.
+    /// `/teardown` and TEARDOWN of the operator API; answered when it is done.
     pub(crate) fn teardown_by_operator(
         &mut self,
         turn: &mut Turn<'_>,
         request: RequestId,
+        caller: &Caller,
         id: &FrameworkId,
-    ) {
-        if self.frameworks.get(id).is_none() {
-            let text = "No framework found with specified ID";
-            return turn.refuse(request, Refusal::new(RefusalKind::Invalid, text));
-        }
+    ) -> Result<Option<Outcome>, Refusal> {
+        let Some(framework) = self.frameworks.get(id) else {
+            return Err(Refusal::invalid("No framework found with specified ID"));
+        };
+        permissions::teardown(caller, framework)?;
         self.remove_framework(turn, id, Some(request));
+        Ok(None)
     }
 
     /// Has it written that a framework is removed, or waits with whoever asked before.

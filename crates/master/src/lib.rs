@@ -36,6 +36,7 @@ pub mod limits;
 mod master;
 mod notice;
 mod offers;
+mod permissions;
 mod pings;
 mod proposals;
 mod reconcile;

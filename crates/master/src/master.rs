@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use meseta_allocator::Allocator;
+use meseta_model::caller::Caller;
 use meseta_model::edge::{Refusal, RefusalKind, RequestId};
 use meseta_model::ids::OfferId;
 use meseta_model::rng::Rng;
@@ -129,9 +130,11 @@ impl Reign {
             Event::TimerFired(timer) => self.timer(turn, timer),
             Event::MessageReceived { from, to, message } => self.message(turn, from, &to, message),
             Event::LinkBroken { peer } => self.link_broken(turn, &peer),
-            Event::SchedulerSubscribed { stream, call, .. } => {
-                self.subscribe_stream(turn, stream, *call);
-            }
+            Event::SchedulerSubscribed {
+                stream,
+                caller,
+                call,
+            } => self.subscribe_stream(turn, stream, &caller, *call),
             Event::SchedulerCalled {
                 request,
                 caller,
@@ -139,7 +142,11 @@ impl Reign {
                 call,
             } => self.call_over_http(turn, request, &caller, stream_id.as_deref(), *call),
             Event::StreamClosed { stream } => self.stream_closed(turn, &stream),
-            Event::OperatorCalled { request, call, .. } => self.operator(turn, request, call),
+            Event::OperatorCalled {
+                request,
+                caller,
+                call,
+            } => self.operator(turn, request, &caller, call),
         }
     }
 
@@ -174,17 +181,30 @@ impl Reign {
         }
     }
 
-    fn operator(&mut self, turn: &mut Turn<'_>, request: RequestId, call: OperatorCall) {
-        match call {
+    fn operator(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: RequestId,
+        caller: &Caller,
+        call: OperatorCall,
+    ) {
+        let handled = match call {
             OperatorCall::Teardown(framework) => {
-                self.teardown_by_operator(turn, request, &framework);
+                self.teardown_by_operator(turn, request, caller, &framework)
             }
-            OperatorCall::MarkAgentGone(agent) => self.mark_agent_gone(turn, request, &agent),
+            OperatorCall::MarkAgentGone(agent) => {
+                self.mark_agent_gone(turn, request, caller, &agent)
+            }
             OperatorCall::KillTask {
                 framework,
                 task,
                 policy,
-            } => self.kill_by_operator(turn, request, &framework, &task, policy),
+            } => self.kill_by_operator(turn, caller, &framework, &task, policy),
+        };
+        match handled {
+            Ok(Some(outcome)) => turn.reply(request, outcome),
+            Ok(None) => {}
+            Err(refusal) => turn.refuse(request, refusal),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_allocator::{AgentProfile, Attribute, Site};
 use meseta_model::capabilities::AgentCapabilities;
-use meseta_model::ids::{AgentId, FrameworkId, TaskId};
+use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{ReservationType, ResourceFormat, Resources, reformat};
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::{internal, v1};
@@ -235,7 +235,8 @@ impl Reign {
         self.add_agent(turn, &id, back.pid.clone(), back.description, Some(now));
         self.adopt_executors(turn, &id, back.executors);
         let reported = self.adopt_tasks(turn, &id, back.tasks, back.was_unreachable);
-        self.welcome_back(turn, &id, &reported, &back.frameworks);
+        let questions = self.questions(turn, &id, &reported, back.was_unreachable);
+        self.welcome_back(turn, &id, questions, &back.frameworks);
         self.nudge(turn);
     }
 
@@ -270,7 +271,8 @@ impl Reign {
         self.drop_vanished_executors(turn, &id, &back.executors);
         self.adopt_executors(turn, &id, back.executors);
         let reported = self.adopt_tasks(turn, &id, back.tasks, false);
-        self.welcome_back(turn, &id, &reported, &back.frameworks);
+        let questions = self.questions(turn, &id, &reported, false);
+        self.welcome_back(turn, &id, questions, &back.frameworks);
         self.kill_again(turn, &id, &reported);
         self.nudge(turn);
     }
@@ -350,10 +352,9 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         id: &AgentId,
-        reported: &BTreeSet<(FrameworkId, TaskId)>,
+        reconciliations: Vec<internal::ReconcileTasksMessage>,
         frameworks: &[v1::FrameworkInfo],
     ) {
-        let reconciliations = self.questions(turn, id, reported);
         let Some(agent) = self.agents.get(id) else {
             return;
         };

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use indexmap::IndexMap;
 use meseta_allocator::{FrameworkProfile, RoleConstraints};
+use meseta_model::caller::Caller;
 use meseta_model::capabilities::FrameworkCapabilities;
-use meseta_model::edge::{Outcome, Refusal, RequestId, StreamId};
+use meseta_model::edge::{Outcome, Refusal, RefusalKind, RequestId, StreamId};
 use meseta_model::ids::FrameworkId;
 use meseta_model::roles::Role;
 use meseta_model::validation;
@@ -17,6 +18,7 @@ use v1::scheduler::call;
 use crate::event::Timer;
 use crate::frameworks::{Connection, Framework, Subscriber};
 use crate::master::Reign;
+use crate::permissions;
 use crate::proposals::Pending;
 use crate::registry::Op;
 use crate::turn::Turn;
@@ -44,15 +46,15 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         stream: StreamId,
+        caller: &Caller,
         call: scheduler::Call,
     ) {
-        turn.count(Counter::Message("register_framework"));
         let connection = Connection::Stream(stream);
         let framework_id = call.framework_id;
         let Some(subscribe) = call.subscribe else {
             return turn.turn_away(&connection, "Expecting 'subscribe' to be present");
         };
-        if let Err(reason) = self.subscribe(turn, &connection, framework_id, subscribe) {
+        if let Err(reason) = self.subscribe(turn, &connection, caller, framework_id, subscribe) {
             turn.turn_away(&connection, &reason);
         }
     }
@@ -62,18 +64,23 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         connection: &Connection,
+        caller: &Caller,
         framework_id: Option<v1::FrameworkId>,
         subscribe: call::Subscribe,
     ) -> Result<(), String> {
+        let named = framework_id.or_else(|| subscribe.framework_info.id.clone());
+        let named = named.filter(|id| !id.value.is_empty());
+        turn.count(Counter::Message(match named {
+            Some(_) => "reregister_framework",
+            None => "register_framework",
+        }));
         let constraints = subscribe.offer_constraints.unwrap_or_default();
         let mut wishes = crate::descriptions::wishes(
             subscribe.framework_info,
             &subscribe.suppressed_roles,
             &constraints,
         )?;
-        let named = framework_id
-            .or(wishes.info.id.clone())
-            .filter(|id| !id.value.is_empty());
+        permissions::subscribe(caller, &wishes.info)?;
         if self.proposals.is_full() {
             return Err("The master has too much to write; try again later".to_owned());
         }
@@ -317,10 +324,10 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         request: Option<RequestId>,
+        caller: &Caller,
         id: &FrameworkId,
         update: call::UpdateFramework,
     ) -> Result<(), Refusal> {
-        turn.count(Counter::Message("update_framework"));
         let Some(framework) = self.frameworks.get(id) else {
             return Err(Refusal::invalid("Framework cannot be found"));
         };
@@ -335,6 +342,8 @@ impl Reign {
                 "'UpdateFramework.framework_info' is not valid: {reason}"
             ))
         })?;
+        permissions::subscribe(caller, &wishes.info)
+            .map_err(|why| Refusal::new(RefusalKind::Forbidden, why))?;
         wishes.info.id = Some(id.to_wire());
         validation::check_update(&framework.info, &wishes.info, false)
             .map_err(|why| Refusal::invalid(why.to_string()))?;

@@ -1,6 +1,7 @@
 //! Task status updates: from agents to frameworks, acknowledgements back, and the master's own word.
 
-use meseta_model::edge::{Outcome, Refusal, RefusalKind, RequestId};
+use meseta_model::caller::Caller;
+use meseta_model::edge::{Outcome, Refusal, RefusalKind};
 use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::v1::scheduler::call;
@@ -8,8 +9,10 @@ use meseta_proto::mesos::{internal, v1};
 use v1::TaskState;
 use v1::task_status::{Reason, Source};
 
+use crate::frameworks::Framework;
 use crate::master::Reign;
 use crate::notice::Notice;
+use crate::permissions;
 use crate::registry::TaskRef;
 use crate::turn::Turn;
 use crate::view::{Counter, Delta, TaskList};
@@ -202,26 +205,28 @@ impl Reign {
     pub(crate) fn kill_by_operator(
         &mut self,
         turn: &mut Turn<'_>,
-        request: RequestId,
+        caller: &Caller,
         framework: &FrameworkId,
         task: &TaskId,
         policy: Option<v1::KillPolicy>,
-    ) {
-        let known = self
-            .frameworks
-            .get(framework)
-            .and_then(|f| f.tasks.get(task));
-        if known.is_none_or(|known| is_terminal(known.state)) {
+    ) -> Result<Option<Outcome>, Refusal> {
+        let owner = self.frameworks.get(framework);
+        let lives = |owner: &&Framework| {
+            let known = owner.tasks.get(task);
+            known.is_some_and(|known| !is_terminal(known.state))
+        };
+        let Some(owner) = owner.filter(lives) else {
             let text = format!("No live task '{task}' of framework '{framework}'");
-            return turn.refuse(request, Refusal::new(RefusalKind::NotFound, text));
-        }
+            return Err(Refusal::new(RefusalKind::NotFound, text));
+        };
+        permissions::teardown(caller, owner)?;
         let kill = call::Kill {
             task_id: task.to_wire(),
             agent_id: None,
             kill_policy: policy,
         };
         self.kill(turn, framework, kill);
-        turn.reply(request, Outcome::Accepted);
+        Ok(Some(Outcome::Accepted))
     }
 
     /// SHUTDOWN: asks the agent to end an executor.
@@ -231,7 +236,6 @@ impl Reign {
         framework: &FrameworkId,
         call: &call::Shutdown,
     ) {
-        turn.count(Counter::Message("shutdown_executor"));
         let (agent, executor) = (
             AgentId::from(&call.agent_id),
             ExecutorId::from(&call.executor_id),
