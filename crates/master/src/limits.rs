@@ -3,6 +3,10 @@
 //! Agents, frameworks, tasks and offers themselves are bounded by what the cluster has: a task holds
 //! resources until it is over, an offer holds resources until it is answered, and what is over is
 //! kept in histories whose lengths are settings ([`crate::Config`]).
+//!
+//! What is kept beside them is bounded by them: the digest, held acknowledgements, and tasks to kill or
+//! ask about again by the tasks of an agent; the agents where a framework has been by the agents;
+//! agents and subscriptions on their way in by [`PROPOSALS_LIMIT`].
 
 /// Removed frameworks that the registry remembers; beyond it the oldest is forgotten, and would be
 /// taken for one of an earlier cluster if it came back.
