@@ -325,10 +325,11 @@ impl CommandExecutor {
             if self.phase == Phase::Running {
                 out.push(Effect::SignalTask { signal: 15 });
             }
-            if self.sends_killing_state && why == Killing::Asked {
-                if let Some(id) = self.task_id() {
-                    self.update(now, &id, TaskState::TaskKilling, None, String::new(), out);
-                }
+            if self.sends_killing_state
+                && why == Killing::Asked
+                && let Some(id) = self.task_id()
+            {
+                self.update(now, &id, TaskState::TaskKilling, None, String::new(), out);
             }
         }
         if self.kill_deadline_us.is_none_or(|known| deadline < known) {

@@ -406,11 +406,11 @@ impl Session {
         while live.iter().any(|index| !self.over.contains(index)) {
             tokio::select! {
                 happening = self.framework.next() => {
-                    if let Happening::Update { index, status } = happening? {
-                        if is_over(status.state()) {
-                            self.over.insert(index);
-                            self.print_output(index).await?;
-                        }
+                    if let Happening::Update { index, status } = happening?
+                        && is_over(status.state())
+                    {
+                        self.over.insert(index);
+                        self.print_output(index).await?;
                     }
                 }
                 () = sleep_until(patience) => break,

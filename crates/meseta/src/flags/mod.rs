@@ -175,14 +175,14 @@ impl Values {
         for argument in arguments {
             let (row, value) = split(&rows, argument)?;
             let value = checked(row, value)?;
-            if let Some(first) = on_line.insert(row.name, value.clone()) {
-                if first != value {
-                    return Err(BadFlag::Twice {
-                        name: row.name,
-                        first,
-                        second: value,
-                    });
-                }
+            if let Some(first) = on_line.insert(row.name, value.clone())
+                && first != value
+            {
+                return Err(BadFlag::Twice {
+                    name: row.name,
+                    first,
+                    second: value,
+                });
             }
         }
         values.given.extend(on_line);
@@ -304,10 +304,11 @@ fn split(rows: &[&'static Flag], argument: &str) -> Result<(&'static Flag, Strin
             None => Err(BadFlag::NoValue { name: row.name }),
         };
     }
-    if let Some(row) = name.strip_prefix("no_").and_then(|name| find(rows, name)) {
-        if row.kind == Kind::Bool && value.is_none() {
-            return Ok((row, "false".to_owned()));
-        }
+    if let Some(row) = name.strip_prefix("no_").and_then(|name| find(rows, name))
+        && row.kind == Kind::Bool
+        && value.is_none()
+    {
+        return Ok((row, "false".to_owned()));
     }
     Err(BadFlag::Unknown {
         hint: Hint(nearest(rows, &name)),
