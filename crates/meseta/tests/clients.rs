@@ -3,6 +3,8 @@
 //! `scripts/test` provides the libraries and names them in variables; a test whose variable is missing
 //! says so and passes.
 
+#![allow(clippy::expect_used)]
+
 #[path = "e2e/support.rs"]
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 mod support;
