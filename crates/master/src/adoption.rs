@@ -14,6 +14,7 @@ use v1::task_status::Reason;
 use crate::agents::Executor;
 use crate::frameworks::{Framework, Task};
 use crate::master::Reign;
+use crate::registration::Return;
 use crate::registry::{Op, TaskRef};
 use crate::tasks::{keep_completed, question, questions_about, state_of};
 use crate::turn::Turn;
@@ -114,8 +115,8 @@ impl Reign {
 
     /// Enters the tasks that an agent reports and that are not in the books. Says which it reported.
     ///
-    /// A task whose last acknowledgement only waits for the registry is settled and stays out. Tasks
-    /// of removed frameworks are ended.
+    /// A task whose last acknowledgement only waits for the registry is settled and stays out, and so is
+    /// one of a removed framework.
     pub(crate) fn adopt_tasks(
         &mut self,
         turn: &mut Turn<'_>,
@@ -124,7 +125,6 @@ impl Reign {
         was_unreachable: bool,
     ) -> BTreeSet<(FrameworkId, TaskId)> {
         let mut reported = BTreeSet::new();
-        let mut orphaned = BTreeSet::new();
         for shown in tasks {
             let framework = FrameworkId::from(&shown.framework_id);
             let id = TaskId::from(&shown.task_id);
@@ -135,7 +135,6 @@ impl Reign {
                 task: id.clone(),
             };
             let Some(owner) = self.frameworks.get(&framework) else {
-                orphaned.insert(framework);
                 continue;
             };
             if owner.tasks.contains_key(&id) || self.digest.is_settled(&reference) {
@@ -143,16 +142,19 @@ impl Reign {
             }
             self.adopt_task(turn, reference, shown, was_unreachable);
         }
-        if let Some(agent) = self.agents.get(agent) {
-            for framework in orphaned {
-                let framework_id = framework.to_wire();
-                turn.send(
-                    &agent.pid,
-                    internal::ShutdownFrameworkMessage { framework_id },
-                );
-            }
-        }
         reported
+    }
+
+    /// The frameworks that an agent has something of and that were removed while it was away.
+    pub(crate) fn orphans(&self, back: &Return) -> BTreeSet<FrameworkId> {
+        let infos = back.frameworks.iter().filter_map(|info| info.id.as_ref());
+        let executors = &back.executors;
+        let executors = executors
+            .iter()
+            .filter_map(|info| info.framework_id.as_ref());
+        let tasks = back.tasks.iter().map(|task| &task.framework_id);
+        let all = infos.chain(executors).chain(tasks).map(FrameworkId::from);
+        all.filter(|id| self.frameworks.get(id).is_none()).collect()
     }
 
     fn adopt_task(

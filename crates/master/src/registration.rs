@@ -232,11 +232,12 @@ impl Reign {
             turn.cancel(Timer::RecoveredAgents);
         }
         let now = turn.now.wall_seconds();
+        let orphans = self.orphans(&back);
         self.add_agent(turn, &id, back.pid.clone(), back.description, Some(now));
         self.adopt_executors(turn, &id, back.executors);
         let reported = self.adopt_tasks(turn, &id, back.tasks, back.was_unreachable);
         let questions = self.questions(turn, &id, &reported, back.was_unreachable);
-        self.welcome_back(turn, &id, questions, &back.frameworks);
+        self.welcome_back(turn, &id, questions, &back.frameworks, orphans);
         self.nudge(turn);
     }
 
@@ -244,6 +245,7 @@ impl Reign {
     fn known_agent_returned(&mut self, turn: &mut Turn<'_>, back: Return) {
         let id = back.id.clone();
         let now = turn.now.wall_seconds();
+        let orphans = self.orphans(&back);
         let Some(agent) = self.agents.get_mut(&id) else {
             return;
         };
@@ -272,7 +274,7 @@ impl Reign {
         self.adopt_executors(turn, &id, back.executors);
         let reported = self.adopt_tasks(turn, &id, back.tasks, false);
         let questions = self.questions(turn, &id, &reported, false);
-        self.welcome_back(turn, &id, questions, &back.frameworks);
+        self.welcome_back(turn, &id, questions, &back.frameworks, orphans);
         self.kill_again(turn, &id, &reported);
         self.nudge(turn);
     }
@@ -347,13 +349,15 @@ impl Reign {
     }
 
     /// `SlaveReregisteredMessage`, with questions about what the agent did not report, and where the
-    /// frameworks are that it did.
+    /// frameworks are that it did. What it has of removed frameworks it is told to end, behind that: an
+    /// agent obeys nothing of the kind before it is registered.
     fn welcome_back(
         &mut self,
         turn: &mut Turn<'_>,
         id: &AgentId,
         reconciliations: Vec<internal::ReconcileTasksMessage>,
         frameworks: &[v1::FrameworkInfo],
+        orphans: BTreeSet<FrameworkId>,
     ) {
         let Some(agent) = self.agents.get(id) else {
             return;
@@ -375,6 +379,13 @@ impl Reign {
                 };
                 turn.send(&agent.pid, message);
             }
+        }
+        for id in orphans {
+            let framework_id = id.to_wire();
+            turn.send(
+                &agent.pid,
+                internal::ShutdownFrameworkMessage { framework_id },
+            );
         }
     }
 

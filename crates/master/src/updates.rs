@@ -158,6 +158,11 @@ impl Reign {
             framework: framework.clone(),
             task: task.clone(),
         };
+        if self.digest.is_settled(&reference) {
+            // Once more what was acknowledged before: it leaves when the registry has forgotten the task.
+            // Going past that, it would let the agent forget a task that a new leader still expects.
+            return turn.count(Counter::InvalidStatusUpdateAcknowledgements);
+        }
         let last = match known.map(|task| task.update.as_ref()) {
             Some(Some((state, uuid))) => is_terminal(*state) && *uuid == call.uuid,
             Some(None) => return turn.count(Counter::InvalidStatusUpdateAcknowledgements),
