@@ -349,10 +349,15 @@ impl World {
         self.later(back, Happening::Start(Process::Agent(a)));
     }
 
-    /// Faults are off: this agent's disk is a good one again.
+    /// Faults are off: this agent's disk is a good one again. One on which a flush failed is trusted
+    /// again after a restart only, which is what its operator sees to.
     pub(super) fn calm_agent(&mut self, a: usize) {
-        if let Some(process) = &mut self.agents[a].process {
-            process.disk.calm();
+        let Some(process) = &mut self.agents[a].process else {
+            return;
+        };
+        process.disk.calm();
+        if process.disk.is_broken() {
+            self.end_agent(a);
         }
     }
 }
