@@ -13,6 +13,8 @@
 //! loop never blocks; nothing is sent to the loop's own queue from within it; one process at most works
 //! in a work directory.
 
+#![cfg_attr(test, allow(clippy::expect_used))]
+
 pub mod agent;
 pub mod command_executor;
 pub mod detect;

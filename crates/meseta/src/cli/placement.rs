@@ -122,6 +122,7 @@ mod tests {
     use super::{Needs, Pool};
     use meseta_proto::mesos::v1;
 
+    #[allow(deprecated)]
     fn scalar(name: &str, value: f64, role: Option<&str>) -> v1::Resource {
         v1::Resource {
             name: name.into(),

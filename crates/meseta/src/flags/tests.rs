@@ -110,7 +110,7 @@ fn defaults_are_of_their_own_kind() {
         for row in table {
             let Some(default) = row.default else { continue };
             let line = format!("--{}={default}", row.name);
-            let values = Values::parse(&[table], &[line.clone()], std::iter::empty());
+            let values = Values::parse(&[table], std::slice::from_ref(&line), std::iter::empty());
             assert!(values.is_ok(), "{line}: {values:?}");
         }
     }
