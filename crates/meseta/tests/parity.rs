@@ -39,8 +39,8 @@ depend on (common), with a verdict:
 * **works**: the named test shows it (`room::test`, in `crates/room`; a name may also be that of a script
   in `tests/scripts`, which is a test too).
 * **partly**: what lacks is said.
-* **later**: the part of Meseta that it comes with is named. Until then it is refused by name, never
-  accepted without effect.
+* **later**: the part of Meseta that it comes with is named. Until then what asks for it is refused by
+  name, unless nothing but speed depends on it.
 
 This page is printed from parity.tsv; the test `parity` compares the two and looks the tests up.
 ";
