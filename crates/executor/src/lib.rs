@@ -9,4 +9,6 @@
 //! acknowledged them; the last update is terminal; the process exits only when that one is
 //! acknowledged, or nobody is left to acknowledge it.
 
+#![cfg_attr(test, allow(clippy::expect_used))]
+
 pub mod command;
