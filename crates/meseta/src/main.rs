@@ -72,6 +72,11 @@ fn dispatch(command: Command) -> anyhow::Result<i32> {
 
 fn simulate(sim: Sim) -> anyhow::Result<i32> {
     match sim {
+        Sim::Run(rest) => {
+            let words = std::iter::once("run".to_owned()).chain(rest.flags);
+            Ok(meseta_sim::main(&words.collect::<Vec<_>>()))
+        }
+        Sim::Plants => Ok(meseta_sim::main(&["plants".to_owned()])),
         Sim::Load(load) => client(load::run(load)),
         Sim::LoadExecutor { ledger } => client(load::run_executor(ledger)),
     }

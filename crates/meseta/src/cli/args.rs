@@ -53,6 +53,11 @@ pub enum Command {
 /// Loads and simulations.
 #[derive(Debug, Subcommand)]
 pub enum Sim {
+    /// Run seeds of the cluster simulator (`--seeds A..B [--trace] [--plant NAME]`)
+    #[command(disable_help_flag = true)]
+    Run(Daemon),
+    /// List the bugs that `run --plant` can plant
+    Plants,
     /// Load a real cluster with tasks and say how fast it went
     Load(crate::load::Load),
     /// The executor of that load; an agent starts it
