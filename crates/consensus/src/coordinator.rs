@@ -151,7 +151,7 @@ pub enum Refusal {
 }
 
 /// What a node says to its engine. See the header for what comes back.
-pub trait Coordinator: Send + fmt::Debug {
+pub trait Coordinator: Send + Sync + fmt::Debug {
     /// Wants to lead. Saying it again changes nothing.
     ///
     /// # Errors
@@ -174,6 +174,7 @@ pub trait Coordinator: Send + fmt::Debug {
     /// [`Refusal::Stopped`]; then no event follows.
     fn snapshot(&self, index: u64, bytes: Bytes) -> Result<(), Refusal>;
 
-    /// Stops the engine and waits until its storage is closed. The node's lead ends; no event says so.
+    /// Stops the engine and waits until its storage is closed, as dropping it does; that takes a flush at
+    /// most. The node's lead ends; no event says so.
     fn close(self: Box<Self>);
 }

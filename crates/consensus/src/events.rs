@@ -92,6 +92,11 @@ impl Sender {
         self.events.is_closed()
     }
 
+    /// Waits until nobody listens any more.
+    pub(crate) async fn closed(&self) {
+        self.events.closed().await;
+    }
+
     /// Waits for room. `outcome_of` are the bytes of the op whose outcome this is.
     pub(crate) async fn send(
         &self,

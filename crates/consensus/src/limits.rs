@@ -22,7 +22,7 @@ pub const BATCH_BYTES: usize = 1 << 20;
 
 /// Bytes of log since the last snapshot from which on proposals are refused
 /// ([`crate::Refusal::LogFull`]) until a snapshot is taken. It bounds start-up time and memory.
-pub const LOG_BYTES: u64 = 256 << 20;
+pub const LOG_BYTES: u64 = 64 << 20;
 
 /// Bytes of one snapshot. A larger one is refused ([`crate::Refusal::SnapshotTooLarge`]).
 pub const SNAPSHOT_BYTES: usize = 1 << 30;

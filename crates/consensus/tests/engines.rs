@@ -269,7 +269,7 @@ fn a_caller_that_does_not_read_is_refused_until_it_does() {
 
 #[test]
 fn the_bytes_of_what_is_not_read_are_bounded_too() {
-    for engine in Engine::both(limits::LOG_BYTES) {
+    for engine in Engine::both(4 * limits::LOG_BYTES) {
         let (mut node, _) = engine.lead();
         let large = Bytes::from(vec![7; limits::OP_BYTES]);
         let most = (limits::PROPOSAL_BYTES / limits::OP_BYTES) as u64;
@@ -345,9 +345,13 @@ fn an_engine_that_nobody_listens_to_stops() {
             },
             _,
         ) = engine.lead();
+        // Full, so that there is no room for anything that could make it notice.
+        for nth in 1..=limits::PROPOSALS as u64 {
+            coordinator.propose(nth, op(nth)).unwrap();
+        }
         drop(events);
         let deadline = Instant::now() + Duration::from_secs(60);
-        while coordinator.propose(1, op(1)) != Err(Refusal::Stopped) {
+        while coordinator.propose(0, op(0)) != Err(Refusal::Stopped) {
             assert!(Instant::now() < deadline, "it does not stop");
             std::thread::yield_now();
         }
@@ -355,7 +359,7 @@ fn an_engine_that_nobody_listens_to_stops() {
         assert_eq!(coordinator.snapshot(0, Bytes::new()), Err(Refusal::Stopped));
         coordinator.close();
         let (mut node, _) = engine.lead();
-        node.commit(2, &op(2));
+        node.commit(1, &op(0));
     }
 }
 
@@ -491,6 +495,53 @@ proptest! {
             judged(&engine, &moves);
         }
     }
+}
+
+#[test]
+fn a_group_in_memory_hands_the_lead_on() {
+    let log = MemoryLog::new(3, limits::LOG_BYTES);
+    let mut nodes: Vec<Node> = (1..=3)
+        .map(|node| {
+            let (coordinator, events) = log.open(node);
+            Node {
+                coordinator,
+                events,
+                waiter: waiter(),
+            }
+        })
+        .collect();
+    nodes[0].coordinator.campaign().unwrap();
+    let Event::Led { epoch: first, .. } = nodes[0].next() else {
+        panic!("node 1 leads")
+    };
+    nodes[1].coordinator.campaign().unwrap();
+    assert_eq!(nodes[1].events.try_recv(), None, "there is a leader");
+    assert_eq!(nodes[0].commit(1, &op(1)), 1);
+    nodes.remove(0).coordinator.close();
+    let Event::Led {
+        epoch, ops: back, ..
+    } = nodes[0].next()
+    else {
+        panic!("node 2 leads")
+    };
+    assert!(epoch > first);
+    assert_eq!(back, ops(1..=1));
+    // Without a majority a proposal waits; with one again it is committed.
+    nodes.remove(1).coordinator.close();
+    nodes[0].coordinator.propose(2, op(2)).unwrap();
+    assert_eq!(nodes[0].events.try_recv(), None);
+    let (third, _events) = log.open(3);
+    assert_eq!(
+        nodes[0].next(),
+        Event::Committed {
+            seq: 2,
+            index: 2,
+            op: op(2)
+        }
+    );
+    // A second opening of a node ends the first.
+    let (_again, _events) = log.open(3);
+    assert_eq!(third.propose(1, op(3)), Err(Refusal::Stopped));
 }
 
 #[test]

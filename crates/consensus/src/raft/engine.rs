@@ -34,7 +34,7 @@ pub(crate) enum Command {
 type Metrics = RaftMetrics<u64, BasicNode>;
 type Answer = Result<ClientWriteResponse<Types>, ClientWriteError<u64, BasicNode>>;
 
-/// The engine is over: its handle is gone, or its storage failed.
+/// The engine is over: its handle is gone, nobody listens, or its storage failed.
 struct Stop;
 
 /// One engine, on its own thread.
@@ -127,10 +127,11 @@ impl Engine {
         })
     }
 
-    /// Runs until the handle is dropped or the storage fails.
+    /// Runs until the handle or the events are dropped, or the storage fails.
     pub(crate) async fn run(mut self) {
         while self.turn().await.is_ok() {}
-        // Whatever is still in the queue of commands gets no answer: its events end here.
+        // Whatever is still in the queue of commands gets no answer: the events end here.
+        self.commands.close();
         let _ = self.raft.shutdown().await;
     }
 
@@ -150,6 +151,7 @@ impl Engine {
         tokio::select! {
             biased;
             _ = &mut self.out.stopped => Woken::Stopped,
+            () = self.out.events.closed() => Woken::Stopped,
             Some(answer) = answer(flight) => Woken::Answered(answer),
             changed = self.metrics.changed() => Woken::Changed(changed),
             command = self.commands.recv() => Woken::Asked(command),

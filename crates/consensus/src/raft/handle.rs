@@ -123,6 +123,15 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
+    /// Before anything else is refused: an engine that has stopped makes no room any more.
+    fn running(&self) -> Result<(), Refusal> {
+        if self.commands.is_closed() {
+            Err(Refusal::Stopped)
+        } else {
+            Ok(())
+        }
+    }
+
     fn send(&self, command: Command) -> Result<(), Refusal> {
         self.commands
             .try_send(command)
@@ -140,12 +149,14 @@ impl Coordinator for Handle {
 
     fn propose(&self, seq: u64, op: Bytes) -> Result<(), Refusal> {
         let bytes = op.len();
+        self.running()?;
         self.waiting.enter(bytes)?;
         self.send(Command::Propose { seq, op })
             .inspect_err(|_| self.waiting.leave(bytes))
     }
 
     fn snapshot(&self, index: u64, bytes: Bytes) -> Result<(), Refusal> {
+        self.running()?;
         self.waiting.enter_snapshot(bytes.len())?;
         let sent = self.send(Command::Snapshot { index, bytes });
         sent.inspect_err(|_| self.waiting.leave_snapshot())

@@ -465,7 +465,7 @@ impl Store {
             let EntryPayload::Normal(batch) = entry.payload else {
                 continue;
             };
-            rebuilt.last = batch.last().max(covered);
+            rebuilt.last = batch.last();
             let ops = (batch.first..).zip(batch.ops);
             rebuilt
                 .ops

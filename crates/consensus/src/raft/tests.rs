@@ -618,6 +618,7 @@ proptest! {
                 if !expected.change(&store, change) {
                     break;
                 }
+                prop_assert!(expected.holds(&store));
                 before = expected.clone();
             }
             disk.crash(&mut draws(seed));
