@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use meseta_agent::event::{Effect, Event, MetaEntry, Started};
 use meseta_agent::view::Delta;
 use meseta_agent::{Agent, Config as CoreConfig};
-use meseta_api::{AgentApi, AgentConfig, Server};
+use meseta_api::{AgentApi, AgentConfig, Server, Usage};
 use meseta_client::Links;
 use meseta_container::{Config as ContainerConfig, Containerizer};
 use meseta_model::container::ContainerReport;
 use meseta_model::edge::StreamId;
 use meseta_model::ids::ContainerId;
 use meseta_model::upid::Upid;
+use meseta_proto::mesos::v1;
 use meseta_runtime::{Clock, Disk, Driver, EntryContent, Files, Output, TreeLimits, read_tree};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -26,6 +28,9 @@ use crate::start::{EVENTS, StartError, listen, lock, seed, wait_for};
 
 /// How long [`RunningAgent::shut_down`] waits for executors to end by themselves.
 const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a request for statistics waits for one container.
+const MEASURE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long what was sent last may take to leave.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -87,7 +92,7 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
         let _ = finish.blocking_send((completion.seq, completion.result));
     };
     let disk = Disk::start(files, done).map_err(|error| other(&error))?;
-    let containers = start_containers(&config, &events)?;
+    let containers = Arc::new(start_containers(&config, &events)?);
     let (links, mut broken) = Links::new(own, tokio::runtime::Handle::current());
     let forward = events.clone();
     tokio::spawn(async move {
@@ -96,6 +101,10 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
             let _ = forward.send(Event::LinkBroken { peer: report.peer }).await;
         }
     });
+    // Before the port opens, so that nothing comes before it. The channel has room: it is new.
+    let _ = events.try_send(Event::Started(Box::new(started)));
+    let _ = events.try_send(Event::MasterDetected(Upid::new("master", config.master)));
+
     let api = AgentApi::new(
         AgentConfig {
             flags: config.flags.clone(),
@@ -103,11 +112,9 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
         },
         events.clone(),
     );
+    let measured = containers.clone();
+    api.set_measure(move |id| measure(&measured, id));
     let server = api.serve(listener).map_err(|error| other(&error))?;
-
-    // The channel has room: nothing was sent yet.
-    let _ = events.try_send(Event::Started(Box::new(started)));
-    let _ = events.try_send(Event::MasterDetected(Upid::new("master", config.master)));
 
     let (registered_sender, registered) = watch::channel(false);
     let (ended_sender, ended) = watch::channel(None);
@@ -193,6 +200,25 @@ fn start_containers(
         let _ = events.blocking_send(Event::Container(report));
     };
     Containerizer::start(config.containers.clone(), report).map_err(StartError::path(&dir))
+}
+
+/// Asks the container room, which answers from its own thread.
+fn measure(containers: &Containerizer, id: &ContainerId) -> Option<Usage> {
+    let (reply, answer) = std::sync::mpsc::sync_channel(1);
+    let sent = containers.usage(
+        id.clone(),
+        Box::new(move |usage| {
+            // Nobody waits any more when it took too long.
+            let _ = reply.send(usage);
+        }),
+    );
+    sent.ok()?;
+    let statistics = answer.recv_timeout(MEASURE_PATIENCE).ok()??;
+    let status = v1::ContainerStatus {
+        container_id: Some(id.to_wire()),
+        ..Default::default()
+    };
+    Some(Usage { status, statistics })
 }
 
 impl RunningAgent {
@@ -281,7 +307,7 @@ struct Performer {
     api: AgentApi,
     links: Links,
     disk: Disk,
-    containers: Containerizer,
+    containers: Arc<Containerizer>,
     events: mpsc::Sender<Event>,
     work_dir: PathBuf,
     registered: watch::Sender<bool>,

@@ -39,20 +39,7 @@ pub(crate) fn agent_info(config: &Config, own: SocketAddr) -> Result<v1::AgentIn
 /// What the flag states, in either form, and what this machine has of cpus, mem, disk and ports where
 /// the flag is silent.
 fn resources(text: &str, role: &Role, work_dir: &Path) -> Result<Resources, String> {
-    let trimmed = text.trim_start();
-    let mut stated = if trimmed.starts_with('[') {
-        let list: Vec<serde_json::Value> =
-            serde_json::from_str(trimmed).map_err(|error| error.to_string())?;
-        let list = list
-            .iter()
-            .map(|one| meseta_proto::from_json(one.to_string().as_bytes()));
-        let list = list
-            .collect::<Result<Vec<v1::Resource>, _>>()
-            .map_err(|error| error.to_string())?;
-        Resources::from_flag_json(&list, role).map_err(|error| error.to_string())?
-    } else {
-        parse_list(text, role).map_err(|error| error.to_string())?
-    };
+    let mut stated = parse_list(text, role).map_err(|error| error.to_string())?;
     let machine = Machine::detect(work_dir)
         .map_err(|error| format!("cannot see what this machine has: {error}"))?;
     let detected = parse_list(&machine.text(), role).map_err(|error| error.to_string())?;
