@@ -195,6 +195,18 @@ impl Drop for Peer {
     }
 }
 
+/// A program on the native library of Mesos (`tests/clients/genuine`).
+fn genuine(program: &str) -> Option<Command> {
+    let mesos = provided("MESETA_TEST_MESOS", "a genuine Mesos")?;
+    let python = provided("MESETA_TEST_PYTHON27", "a genuine Mesos")?;
+    let mut command = Command::new(python);
+    command
+        .arg(source("genuine").join(program))
+        .env("LD_LIBRARY_PATH", mesos.join("lib"))
+        .env("PYTHONPATH", mesos.join("site"));
+    Some(command)
+}
+
 /// A genuine Apache Mesos master (`tests/clients/genuine`) and an agent of ours.
 struct UnderMesos {
     agent: Peer,
@@ -204,15 +216,9 @@ struct UnderMesos {
 
 impl UnderMesos {
     fn start() -> Option<Self> {
-        let mesos = provided("MESETA_TEST_MESOS", "a genuine Mesos")?;
-        let python = provided("MESETA_TEST_PYTHON27", "a genuine Mesos")?;
+        let mut command = genuine("master.py")?;
         let scratch = Scratch::new();
-        let mut command = Command::new(python);
-        command
-            .arg(source("genuine/master.py"))
-            .arg(scratch.path("mesos"))
-            .env("LD_LIBRARY_PATH", mesos.join("lib"))
-            .env("PYTHONPATH", mesos.join("site"));
+        command.arg(scratch.path("mesos"));
         let master = Peer::start(&mut command, &scratch.path("master.log"));
         let mut command = Self::agent_command(&scratch, &master.address, "0");
         let agent = Peer::start(&mut command, &scratch.path("agent.log"));
@@ -310,4 +316,14 @@ fn an_agent_killed_comes_back_to_a_genuine_master() {
     assert_eq!(cluster.agents()[0]["id"], before[0]["id"]);
     File::create(cluster.scratch.path("gate")).expect("the gate");
     client.ends_well();
+}
+
+#[test]
+fn the_driver_of_mesos_schedules() {
+    let Some(mut command) = genuine("driver.py") else {
+        return;
+    };
+    let cluster = Cluster::start(&[], &[]);
+    command.arg(&cluster.master.address);
+    Client::start(&cluster.scratch, &mut command).ends_well();
 }
