@@ -156,6 +156,7 @@ impl Run {
                 self.enter(Phase::Ending);
             }
             Phase::Ending if self.all_ended() => {
+                self.world.oracle.ending();
                 for s in 0..self.world.schedulers.len() {
                     self.world.dismiss_scheduler(s);
                 }

@@ -16,7 +16,9 @@ fn fire(world: &mut World) {
     let Some(link) = world.draws.pick(&working).copied() else {
         return;
     };
-    let cut_after = world.now_us + world.draws.below(3 * MILLISECOND_US);
+    // What is on its way may still arrive, behind what goes over the next connection.
+    let on_its_way = world.draws.spread((1, 60 * MILLISECOND_US));
+    let cut_after = world.now_us + on_its_way;
     if world.draws.permille(300) {
         world.fired(Fault::LinkHalfOpen);
         let told = world.draws.spread((SECOND_US, 75 * SECOND_US));

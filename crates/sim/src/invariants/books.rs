@@ -87,6 +87,10 @@ pub(crate) struct Books {
     pub(crate) schedulers: BTreeMap<FrameworkId, usize>,
     /// Whose each container is or was.
     pub(crate) containers: BTreeMap<ContainerId, FrameworkId>,
+    /// Frameworks that were removed although nobody meant to end them yet.
+    pub(crate) removed: BTreeSet<FrameworkId>,
+    /// From now on frameworks are removed because the run ends.
+    pub(crate) ending: bool,
     /// Hosts whose agent was once told to end, with all that ran there.
     pub(crate) forgiven: BTreeSet<usize>,
 }
@@ -101,6 +105,8 @@ impl Books {
             plans: Vec::new(),
             schedulers: BTreeMap::new(),
             containers: BTreeMap::new(),
+            removed: BTreeSet::new(),
+            ending: false,
             forgiven: BTreeSet::new(),
         }
     }
@@ -171,6 +177,9 @@ impl Books {
         }
         self.committed = index;
         if let Ok(op) = Op::decode(bytes) {
+            if let (Op::FrameworkRemoved { framework }, false) = (&op, self.ending) {
+                self.removed.insert(framework.clone());
+            }
             // One that does not apply is passed over by every master alike.
             let _ = self.registry.apply(&op);
         }

@@ -220,6 +220,11 @@ impl Oracle {
         }
     }
 
+    /// The run ends: frameworks are removed from here on.
+    pub(crate) fn ending(&mut self) {
+        self.books.ending = true;
+    }
+
     /// A kind of check that is made from outside.
     pub(crate) fn announce(&mut self, kind: &'static str) {
         self.found.checks.entry(kind).or_default();

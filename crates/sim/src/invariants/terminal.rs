@@ -25,7 +25,7 @@ const START: &str = "nothing starts after its end was told";
 #[derive(Default)]
 pub(super) struct Terminal {
     /// Tasks that an agent showed as over, in its present life.
-    over: BTreeMap<(usize, ContainerId, TaskKey), ()>,
+    over: BTreeMap<(usize, ContainerId, TaskKey), TaskList>,
     /// Ends that frameworks heard and that wanted an acknowledgement.
     heard: BTreeMap<TaskKey, TaskState>,
     /// Ends that agents sent.
@@ -52,22 +52,35 @@ impl Terminal {
         );
         let at = (agent, container.clone(), key);
         if matches!(list, TaskList::Terminated | TaskList::Completed) {
-            self.over.insert(at, ());
+            self.over.insert(at, list);
         } else {
-            found.check(AGENT, !self.over.contains_key(&at), || {
+            // Once an end is acknowledged the id is free for another task.
+            let before = self.over.get(&at).copied();
+            let anew = list == TaskList::Queued && before == Some(TaskList::Completed);
+            if anew {
+                self.over.remove(&at);
+            }
+            found.check(AGENT, before.is_none() || anew, || {
                 format!("{} {} on agent{} is {list:?} again", at.2.0, at.2.1, agent + 1)
             });
         }
     }
 
-    fn heard(&mut self, framework: FrameworkId, status: &v1::TaskStatus, found: &mut Found) {
+    fn heard(
+        &mut self,
+        framework: FrameworkId,
+        status: &v1::TaskStatus,
+        forgetful: bool,
+        found: &mut Found,
+    ) {
         let state = status.state();
         let wants_answer = status.uuid.as_ref().is_some_and(|uuid| !uuid.is_empty());
         let key = (framework, TaskId::from(&status.task_id));
         if let Some(end) = self.heard.get(&key) {
             let vague = matches!(state, TaskState::TaskUnreachable | TaskState::TaskUnknown);
             let fine = if wants_answer {
-                state == *end
+                // An agent that was not to remember the task may not have heard that it is settled.
+                state == *end || (forgetful && is_terminal(state))
             } else {
                 is_terminal(state) || vague
             };
@@ -88,7 +101,7 @@ impl Invariant for Terminal {
 
     fn see(&mut self, seen: &Seen<'_>, books: &Books, found: &mut Found) {
         match seen {
-            Seen::AgentStarts { agent } => self.over.retain(|(host, _, _), ()| host != agent),
+            Seen::AgentStarts { agent } => self.over.retain(|(host, _, _), _| host != agent),
             Seen::AgentDoes {
                 agent,
                 output: Output::Effect(effect),
@@ -122,7 +135,8 @@ impl Invariant for Terminal {
                 if let (Some(update), Some(framework)) = (&event.update, framework)
                     && !is_reused(&framework, books)
                 {
-                    self.heard(framework, &update.status, found);
+                    let forgetful = !books.plans[*scheduler].checkpoint;
+                    self.heard(framework, &update.status, forgetful, found);
                 }
             }
             Seen::TaskStarts {

@@ -19,6 +19,7 @@ use meseta_runtime::Output;
 use super::books::TaskKey;
 use super::durable::{updates_in, writes_of};
 use super::{Books, Found, Invariant, Seen};
+use crate::workloads::Kind;
 
 const ONE: &str = "an update waits for the one before";
 const ORDER: &str = "updates are heard in their order";
@@ -208,6 +209,10 @@ impl Invariant for Updates {
                 event,
             } => self.executor_hears(*agent, container, event, books),
             Seen::SchedulerHears { scheduler, event } => {
+                if books.plans[*scheduler].kind == Kind::ReusedIds {
+                    // Which task of that id an update is about nobody can know.
+                    return;
+                }
                 let own = books.schedulers.iter().find(|(_, s)| *s == scheduler);
                 if let (Some(update), Some((framework, _))) = (&event.update, own) {
                     self.scheduler_hears(framework, &update.status, found);
@@ -225,9 +230,10 @@ impl Invariant for Updates {
             if !trusted || !up || !(taken.checkpoint || same_life) {
                 continue;
             }
-            // An agent that was shut down or declared gone told nobody.
+            // An agent that was told to end told nobody, and so did one whose framework was gone.
             let (framework, task) = &taken.key;
-            let forgiven = books.forgiven.contains(&taken.agent);
+            let forgiven =
+                books.forgiven.contains(&taken.agent) || books.removed.contains(framework);
             found.check(ARRIVE, forgiven || self.heard.contains(uuid), || {
                 format!("an update of {framework} {task} was acknowledged and never heard")
             });

@@ -44,6 +44,7 @@ pub(super) struct Steady {
     /// Offers that it thinks about, with what they hold.
     held: Vec<v1::Offer>,
     winding_down: bool,
+    agent_lost: bool,
     /// How long it takes to acknowledge, at most.
     slowness_us: u64,
 }
@@ -62,6 +63,7 @@ impl Steady {
             generation: 0,
             held: Vec::new(),
             winding_down: false,
+            agent_lost: false,
             slowness_us,
         }
     }
@@ -185,7 +187,9 @@ impl Steady {
         };
         known.state = state;
         known.reconcile_at_us = acts.now_us + RECONCILE_US;
-        let gives_up = winding_down && matches!(state, TaskState::TaskUnknown);
+        let gives_up = winding_down
+            && (state == TaskState::TaskUnknown
+                || (state == TaskState::TaskUnreachable && self.agent_lost));
         known.over = is_terminal(state) || gives_up;
         let lost_executor = status.source() == Source::Agent && is_terminal(state);
         if lost_executor && let Some(agent) = &status.agent_id {
@@ -296,8 +300,9 @@ impl Workload for Steady {
         self.reconcile_what_is_due(acts);
     }
 
-    fn wind_down(&mut self) {
+    fn wind_down(&mut self, agent_lost: bool) {
         self.winding_down = true;
+        self.agent_lost = agent_lost;
         for known in self.tasks.values_mut() {
             known.kill_at_us = None;
         }

@@ -236,22 +236,23 @@ impl World {
         }
     }
 
-    pub(super) fn message_arrives(&mut self, number: u64, flight: Flight) {
+    pub(super) fn message_arrives(&mut self, number: u64, mut flight: Flight) {
         let Some(conn) = self.links.by_number.get_mut(&number) else {
             return;
         };
         let (owner, receiver) = (conn.owner, conn.receiver);
-        if conn
-            .cut_after_us
-            .is_some_and(|cut_after| flight.at_us > cut_after)
-        {
+        let cut_after = conn.cut_after_us;
+        let cut_until = self.cut_until(owner, receiver);
+        // What cannot get through is sent again by the kernel, as long as there is a connection.
+        if cut_after.is_some_and(|after| flight.at_us > after || cut_until.is_some()) {
             self.note(|| format!("lost: {}", show::flight(&flight)));
             return self.fired(Fault::MessageLost);
         }
-        if let Some(until) = self.cut_until(owner, receiver) {
+        if let Some(until) = cut_until {
             if let Some(conn) = self.links.by_number.get_mut(&number) {
                 conn.last_us = conn.last_us.max(until);
             }
+            flight.at_us = until;
             return self
                 .queue
                 .plan(until, Happening::Arrive(number, Box::new(flight)));

@@ -461,7 +461,8 @@ impl World {
         if self.schedulers[s].plan.is_wrong() {
             return self.dismiss_scheduler(s);
         }
-        self.work(s, |workload, _| workload.wind_down());
+        let agent_lost = !self.lost_agents.is_empty();
+        self.work(s, |workload, _| workload.wind_down(agent_lost));
     }
 
     /// The scheduler goes and its framework is torn down by an operator.
