@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::machine_resources;
 use crate::pump::{Finished, Perform, Pump};
-use crate::start::{EVENTS, StartError, listen, lock, seed, wait_for};
+use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
 
 /// How long [`RunningAgent::shut_down`] waits for executors to end by themselves.
 const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
@@ -76,31 +76,17 @@ pub struct RunningAgent {
 pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
     let work_dir = PathBuf::from(&config.core.work_dir);
     let lock = lock(&work_dir)?;
-    let other = |error: &dyn std::error::Error| StartError::Other(error.to_string());
-    config.core.validate().map_err(|error| other(&error))?;
+    config.core.validate().map_err(other)?;
     let meta = work_dir.join("meta");
-    let entries = read_tree(&meta, &TreeLimits::default()).map_err(|error| other(&error))?;
+    let entries = read_tree(&meta, &TreeLimits::default()).map_err(other)?;
     let (listener, bound) = listen(config.listen).await?;
     let own = advertised(config.advertise, bound);
     let started = started(&config, own, entries)?;
 
     let (events, received) = mpsc::channel(EVENTS);
-    let (finish, finished) = mpsc::channel::<Finished>(EVENTS);
-    let files = Files::open(&meta).map_err(StartError::path(&meta))?;
-    let done = move |completion: meseta_runtime::Completion| {
-        // The receiver is gone only when the agent has ended.
-        let _ = finish.blocking_send((completion.seq, completion.result));
-    };
-    let disk = Disk::start(files, done).map_err(|error| other(&error))?;
+    let (disk, finished) = start_disk(&meta)?;
     let containers = Arc::new(start_containers(&config, &events)?);
-    let (links, mut broken) = Links::new(own, tokio::runtime::Handle::current());
-    let forward = events.clone();
-    tokio::spawn(async move {
-        while let Some(report) = broken.recv().await {
-            tracing::info!(peer = %report.peer, reason = report.reason, "link broken");
-            let _ = forward.send(Event::LinkBroken { peer: report.peer }).await;
-        }
-    });
+    let links = links(own, &events, |peer| Event::LinkBroken { peer });
     // Before the port opens, so that nothing comes before it. The channel has room: it is new.
     let _ = events.try_send(Event::Started(Box::new(started)));
     let _ = events.try_send(Event::MasterDetected(Upid::new("master", config.master)));
@@ -114,7 +100,7 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
     );
     let measured = containers.clone();
     api.set_measure(move |id| measure(&measured, id));
-    let server = api.serve(listener).map_err(|error| other(&error))?;
+    let server = api.serve(listener).map_err(other)?;
 
     let (registered_sender, registered) = watch::channel(false);
     let (ended_sender, ended) = watch::channel(None);
@@ -186,6 +172,17 @@ fn started(
         info,
         meta: meta.collect(),
     })
+}
+
+/// The disk's thread over `meta`, and where its finished writes come out.
+fn start_disk(meta: &Path) -> Result<(Disk, mpsc::Receiver<Finished>), StartError> {
+    let (finish, finished) = mpsc::channel(EVENTS);
+    let files = Files::open(meta).map_err(StartError::path(meta))?;
+    let done = move |completion: meseta_runtime::Completion| {
+        // The receiver is gone only when the agent has ended.
+        let _ = finish.blocking_send((completion.seq, completion.result));
+    };
+    Ok((Disk::start(files, done).map_err(other)?, finished))
 }
 
 fn start_containers(

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::agent::advertised;
 use crate::pump::{Perform, Pump};
-use crate::start::{EVENTS, StartError, listen, lock, seed, wait_for};
+use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
 
 /// How long what was sent last may take to leave.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -56,23 +56,15 @@ pub struct RunningMaster {
 /// # Errors
 /// [`StartError`] says what is wrong and with which flag or path.
 pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
-    let other = |error: &dyn std::error::Error| StartError::Other(error.to_string());
     let (listener, bound) = listen(config.core.address).await?;
     let own = advertised(config.core.advertise, bound);
     config.core.address = bound;
     config.core.advertise = Some(own);
-    config.core.validate().map_err(|error| other(&error))?;
+    config.core.validate().map_err(other)?;
     let (coordinator, agreements, lock) = open_registry(&config.registry)?;
 
     let (events, received) = mpsc::channel(EVENTS);
-    let (links, mut broken) = Links::new(own, tokio::runtime::Handle::current());
-    let forward = events.clone();
-    tokio::spawn(async move {
-        while let Some(report) = broken.recv().await {
-            tracing::info!(peer = %report.peer, reason = report.reason, "link broken");
-            let _ = forward.send(Event::LinkBroken { peer: report.peer }).await;
-        }
-    });
+    let links = links(own, &events, |peer| Event::LinkBroken { peer });
     let api = MasterApi::new(
         MasterConfig {
             hostname: config.core.hostname.clone(),
@@ -81,10 +73,10 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
         },
         events.clone(),
     );
-    let server = api.serve(listener).map_err(|error| other(&error))?;
+    let server = api.serve(listener).map_err(other)?;
     api.set_leadership(Leadership::Recovering);
     tokio::spawn(forward_agreements(agreements, events.clone(), seed()?));
-    coordinator.campaign().map_err(|error| other(&error))?;
+    coordinator.campaign().map_err(other)?;
 
     let (_, finished) = mpsc::channel(1);
     let (ended_sender, ended) = watch::channel(None);

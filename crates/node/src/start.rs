@@ -4,8 +4,10 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use meseta_client::Links;
+use meseta_model::upid::Upid;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// Events of one core that wait. While this many do, actor messages wait in their connections and
 /// requests are refused with 503.
@@ -44,6 +46,30 @@ impl StartError {
             error,
         }
     }
+}
+
+/// Any other error's own words.
+pub(crate) fn other(error: impl std::error::Error) -> StartError {
+    StartError::Other(error.to_string())
+}
+
+/// Links from `own`; each that breaks becomes an event of the core.
+pub(crate) fn links<E: Send + 'static>(
+    own: SocketAddr,
+    events: &mpsc::Sender<E>,
+    link_broken: fn(Upid) -> E,
+) -> Links {
+    let (links, mut broken) = Links::new(own, tokio::runtime::Handle::current());
+    let events = events.clone();
+    tokio::spawn(async move {
+        while let Some(report) = broken.recv().await {
+            tracing::info!(peer = %report.peer, reason = report.reason, "link broken");
+            if events.send(link_broken(report.peer)).await.is_err() {
+                return;
+            }
+        }
+    });
+    links
 }
 
 /// Listens there.
