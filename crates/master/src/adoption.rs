@@ -216,7 +216,7 @@ impl Reign {
     /// declares dropped or lost itself, with an update that is repeated until it is acknowledged.
     pub(crate) fn questions(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         id: &AgentId,
         reported: &BTreeSet<(FrameworkId, TaskId)>,
         was_unreachable: bool,
@@ -231,7 +231,8 @@ impl Reign {
         for (framework, tasks) in &agent.tasks {
             missing.extend(tasks.iter().map(|task| (framework.clone(), task.clone())));
         }
-        let mut by_framework: BTreeMap<&FrameworkId, Vec<v1::TaskStatus>> = BTreeMap::new();
+        let mut settled = Vec::new();
+        let mut by_framework: BTreeMap<FrameworkId, Vec<v1::TaskStatus>> = BTreeMap::new();
         for key in missing.iter().filter(|key| !reported.contains(*key)) {
             let (framework, task) = key;
             let Some(owner) = self.frameworks.registered.get(framework) else {
@@ -246,8 +247,10 @@ impl Reign {
                 continue;
             }
             let state = match owner.tasks.get(task) {
-                // Its framework knows the end, and acknowledges it yet.
-                Some(known) if is_terminal(known.shown_state()) => continue,
+                Some(known) if known.agent == *id && is_terminal(known.shown_state()) => {
+                    settled.push(at);
+                    continue;
+                }
                 Some(known) if known.agent == *id => known.shown_state(),
                 // The same id runs elsewhere by now; the old one is not asked about.
                 Some(_) => continue,
@@ -257,15 +260,32 @@ impl Reign {
                 }
             };
             let status = question(id, task, state, turn.now.wall_seconds());
-            by_framework.entry(&owner.id).or_default().push(status);
+            let statuses = by_framework.entry(owner.id.clone()).or_default();
+            statuses.push(status);
+        }
+        for task in settled {
+            self.settle(turn, &task);
         }
         by_framework
             .into_iter()
             .filter_map(|(id, statuses)| {
-                let framework = self.frameworks.registered.get(id)?;
+                let framework = self.frameworks.registered.get(&id)?;
                 Some(questions_about(framework, statuses))
             })
             .collect()
+    }
+
+    /// The end of a task was passed on, but is not acknowledged, and its agent does not know the task
+    /// any more: it will not repeat that end, and asked it would invent another. The framework hears of
+    /// the end once more, by the master's own word, and that is all.
+    fn settle(&mut self, turn: &mut Turn<'_>, at: &TaskRef) {
+        if let Some(owner) = self.frameworks.get(&at.framework)
+            && let Some(known) = owner.tasks.get(&at.task)
+        {
+            self.tell_latest(turn, owner, &at.task, known);
+        }
+        self.remove_task(turn, &at.framework, &at.task, TaskList::Completed);
+        self.note_over(turn, at);
     }
 
     /// A status about a task that is not in the books: perhaps the answer to a question.

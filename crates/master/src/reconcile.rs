@@ -123,7 +123,14 @@ impl Reign {
         })
     }
 
-    fn tell_latest(&self, turn: &mut Turn<'_>, owner: &Framework, id: &TaskId, task: &Task) {
+    /// The state that a framework was told last, or the newest, by the master's own word.
+    pub(crate) fn tell_latest(
+        &self,
+        turn: &mut Turn<'_>,
+        owner: &Framework,
+        id: &TaskId,
+        task: &Task,
+    ) {
         let text = "Reconciliation: Latest task state";
         let word = Word::new(task.shown_state(), Reason::Reconciliation, text);
         let mut update = word.update(turn, &owner.id, id, Some(&task.agent));

@@ -393,6 +393,7 @@ scripts! {
     refused_for_good
     registry_gc
     removal_retried
+    settled
     subscribe
     unreachable
     updates
