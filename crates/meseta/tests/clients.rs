@@ -142,8 +142,8 @@ fn tasks_of_pymesos_outlive_their_agent() {
     client.says("running");
     cluster.agent.kill();
     cluster.agent.restart();
-    // pymesos pauses for two seconds before it comes back. As long the agent recovers, and what other
-    // executors tell it has to be told again.
+    // pymesos pauses for two seconds before it comes back, and the agent recovers so long. What other
+    // executors tell it meanwhile has to be told again.
     File::create(cluster.scratch.path("gate")).expect("the gate");
     client.ends_well();
 }

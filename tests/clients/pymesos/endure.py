@@ -4,7 +4,8 @@ endure.py HOST:PORT --agent NAME:VALUE --each N --ledger FILE --gate FILE
 
 Starts N command tasks and N tasks on an executor of its own, with checkpointing, on the agent that has
 the attribute. Prints "running" once all of them run; from then on the caller may kill the agent. Each
-task writes its name to the ledger when it starts, and ends when the gate exists.
+task writes its name to the ledger when it starts, and ends when the gate exists: those of the executor at
+once, command tasks one after the other, a fifth of a second apart.
 """
 import argparse
 
@@ -21,9 +22,10 @@ def endure(args):
     worker = executor("worker")
     tasks = [task(offer, name, executor=worker,
                   data=order(do="gate", path=args.gate, ledger=args.ledger)) for name in own]
-    for name in commands:
+    for number, name in enumerate(commands):
         tasks.append(task(offer, name))
-        tasks[-1].command.value = "echo %s >> '%s'; until [ -e '%s' ]; do sleep 0.05; done" % (name, args.ledger, args.gate)
+        tasks[-1].command.value = "echo %s >> '%s'; until [ -e '%s' ]; do sleep 0.05; done; sleep %.1f" % (
+            name, args.ledger, args.gate, number / 5)
     framework.driver.launchTasks([offer.id], tasks, {"refuse_seconds": 60})
     for name in own + commands:
         framework.update(name, "TASK_RUNNING")
