@@ -205,6 +205,14 @@ impl Executor {
         }
     }
 
+    /// A task that is history whatever is known of it.
+    pub(crate) fn abandon_task(&mut self, out: &mut Outbox<'_>, id: &TaskId) {
+        if let Some(live) = self.tasks.get_mut(id) {
+            live.phase = Phase::Terminated;
+        }
+        self.complete(out, id);
+    }
+
     /// Moves a task whose end is acknowledged into the bounded history.
     pub(crate) fn complete(&mut self, out: &mut Outbox<'_>, id: &TaskId) -> bool {
         let over = self

@@ -193,7 +193,8 @@ impl Agent {
         }
     }
 
-    /// Any call but SUBSCRIBE. Order of checks as in Mesos.
+    /// Any call but SUBSCRIBE. Order of checks as in Mesos. An executor that is back may speak while
+    /// others are still waited for: what is refused it says again with its next SUBSCRIBE only.
     pub(crate) fn executor_called(
         &mut self,
         out: &mut Outbox<'_>,
@@ -221,10 +222,12 @@ impl Agent {
         }
         let framework = FrameworkId::from(&call.framework_id);
         let id = ExecutorId::from(&call.executor_id);
-        if self.phase == Phase::Recovering {
+        let speaker = self.speaker(&framework, &id, caller);
+        let is_back = matches!(&speaker, Ok(executor) if executor.state != State::Registering);
+        if self.phase == Phase::Recovering && !is_back {
             return Err(unavailable());
         }
-        if self.speaker(&framework, &id, caller)?.state == State::Registering {
+        if speaker?.state == State::Registering {
             return Err(Refusal::new(
                 RefusalKind::Forbidden,
                 "Executor is not subscribed",

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use meseta_model::container::RecoverableContainer;
-use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId};
+use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use meseta_model::resources::Resources;
 use meseta_model::rng::Rng;
 use meseta_model::step::Write;
@@ -239,6 +239,7 @@ impl Agent {
             if completed {
                 continue;
             }
+            self.settle_duplicate(out, &mut executor, &task_id);
             if executor.tasks.contains_key(&task_id) {
                 let key = (framework.clone(), task_id.clone());
                 self.updates.restore(key, path, pending);
@@ -269,6 +270,29 @@ impl Agent {
                 .tasks
                 .extend(live.into_iter().map(|task| (task, id.clone())));
             found.executors.insert(id, executor);
+        }
+    }
+
+    /// A task id that two runs have: the scheduler used it again, after the end of the first task was
+    /// acknowledged and before that was on disk. The older of them is history.
+    fn settle_duplicate(&mut self, out: &mut Outbox<'_>, executor: &mut Executor, id: &TaskId) {
+        let Some(framework) = self.frameworks.get_mut(&executor.framework) else {
+            return;
+        };
+        let owner = framework.tasks.get(id).cloned();
+        let other = owner.and_then(|owner| framework.executors.get_mut(&owner));
+        let (Some(other), Some(own)) = (other, executor.tasks.get(id)) else {
+            return;
+        };
+        let is_newer = other
+            .tasks
+            .get(id)
+            .is_none_or(|theirs| own.is_newer_than(theirs));
+        if is_newer {
+            other.abandon_task(out, id);
+            framework.tasks.remove(id);
+        } else {
+            executor.abandon_task(out, id);
         }
     }
 

@@ -74,6 +74,22 @@ impl LiveTask {
         TaskId::from(&self.task.task_id)
     }
 
+    /// Which of two tasks of the same id came later: the first had ended when the second began.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        let is_over = |live: &Self| live.phase == Phase::Terminated;
+        let last = |live: &Self| {
+            live.task
+                .statuses
+                .last()
+                .and_then(|status| status.timestamp)
+        };
+        match (is_over(self), is_over(other)) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => last(self) > last(other),
+        }
+    }
+
     /// Takes a status over.
     pub(crate) fn update(&mut self, status: &v1::TaskStatus) -> Result<(), NoChange> {
         let terminal = is_terminal(status.state());

@@ -84,7 +84,12 @@ fn open_tasks(meta: &Meta) -> BTreeSet<(String, String)> {
         let framework_dir = &dir[..dir.find("/executors/").unwrap()];
         let known = meta.contains_key(&format!("{executor_dir}/executor.info"))
             && meta.contains_key(&format!("{framework_dir}/framework.info"));
-        if known && !completed && !is_settled(meta, dir) {
+        let latest = match meta.get(&format!("{executor_dir}/runs/latest")) {
+            Some(MetaEntry::Symlink { target, .. }) => target == run,
+            _ => false,
+        };
+        // An older run was over before the latest began.
+        if known && latest && !completed && !is_settled(meta, dir) {
             open.insert((framework.to_owned(), task.to_owned()));
         }
     }

@@ -85,6 +85,7 @@ scripts!(
     recovery_terminated,
     registration,
     shutdown,
+    task_id_reused,
     terminated,
     update_retry,
 );

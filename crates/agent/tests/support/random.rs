@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::script::{Script, test_config};
 use super::watch::{Fate, Watch};
+use super::world::DiskMode;
 
 /// Lines of the script language, with small ids so that they meet. Framework `f` checkpoints, `g`
 /// does not; a task's id begins with its framework's.
@@ -165,8 +166,10 @@ impl Test {
                 }
             }
             Action::Restart => {
+                // What the disk held is lost with the process.
+                self.script.world.held.clear();
+                self.script.world.disk = DiskMode::Works;
                 self.watch.restarted(&self.checkpoints);
-                self.line("disk works");
                 self.line("restart");
             }
         }

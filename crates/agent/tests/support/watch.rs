@@ -62,6 +62,9 @@ impl Watch {
         self.over.clear();
         self.promised
             .retain(|((framework, _), _)| checkpoints.contains(framework));
+        // What was not safe may be gone; the executor keeps it.
+        let promised = &self.promised;
+        self.accepted.retain(|update| promised.contains(update));
         self.given
             .retain(|(framework, _)| checkpoints.contains(framework));
     }
