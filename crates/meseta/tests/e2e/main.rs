@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used)]
 
 mod command_line;
+mod disk_full;
 mod hostile;
 mod restarts;
 mod support;

@@ -225,7 +225,10 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn start(master: &[&str], agent: &[&str]) -> Self {
-        let scratch = Scratch::new();
+        Self::start_in(Scratch::new(), master, agent)
+    }
+
+    pub fn start_in(scratch: Scratch, master: &[&str], agent: &[&str]) -> Self {
         let master = Daemon::master(&scratch, master);
         let agent = Daemon::agent(&scratch, &master, agent);
         let cluster = Self {
