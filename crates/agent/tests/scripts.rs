@@ -82,6 +82,7 @@ scripts!(
     recovery,
     recovery_damaged,
     recovery_hanging,
+    recovery_speaking,
     recovery_terminated,
     registration,
     shutdown,

@@ -1,7 +1,6 @@
 //! `/api/v1/executor`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::{Method, StatusCode};
 use meseta_agent::event::Event;
@@ -60,10 +59,6 @@ fn decide(agent: &Arc<Agent>, request: &Request) -> Result<Decision, Answer> {
             Ok(Decision::Subscribe(media_type, call))
         }
         Type::Unknown => Err(Answer::not_implemented("501 Not Implemented.")),
-        // Executors come back while the agent still recovers; what they say has to wait until then.
-        _ if !agent.recovered.load(Ordering::Acquire) => {
-            Err(Answer::unavailable("Agent has not finished recovery"))
-        }
         // Libraries send heartbeats with made-up ids.
         Type::Heartbeat => Err(Answer::empty(StatusCode::ACCEPTED)),
         Type::Update | Type::Message => {
