@@ -1,7 +1,8 @@
 """An executor on pymesos, started by an agent with its MESOS_* variables.
 
 A task's data says what to do, as JSON:
-  {"do": "reverse", "text": T}   finish at once, with T backwards as the update's data
+  {"do": "finish"}               finish at once
+  {"do": "reverse", "text": T}   finish, with T backwards as the update's data
   {"do": "hold"}                 run until killed
   {"do": "gate", "path": P}      run until the file P exists
 Messages to the executor come back with "heard " before them.
@@ -14,6 +15,8 @@ import time
 from addict import Dict
 from pymesos import Executor, MesosExecutorDriver, decode_data, encode_data
 
+FINISH = encode_data(json.dumps({"do": "finish"}).encode())
+
 
 class Worker(Executor):
     def __init__(self):
@@ -24,6 +27,10 @@ class Worker(Executor):
         driver.sendFrameworkMessage(encode_data(("here is " + self.name).encode()))
 
     def launchTask(self, driver, task):
+        if task.data == FINISH:
+            self.report(driver, task.task_id.value, "TASK_RUNNING")
+            self.report(driver, task.task_id.value, "TASK_FINISHED")
+            return
         threading.Thread(target=self.work, args=(driver, task), daemon=True).start()
 
     def killTask(self, driver, task_id):
