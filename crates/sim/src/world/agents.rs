@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use meseta_agent::event::{Effect, Event, MetaEntry, Started};
-use meseta_agent::view::Delta;
 use meseta_agent::{Agent, Config};
 use meseta_model::edge::{RequestId, StreamId};
 use meseta_model::ids::ContainerId;
@@ -44,8 +43,6 @@ pub(crate) struct AgentHost {
 pub(crate) struct AgentProcess {
     pub(crate) driver: Driver<Agent, Lane>,
     pub(crate) disk: SimDisk,
-    /// The edge refuses executors' calls before.
-    pub(super) recovered: bool,
     /// The container behind each open executor stream, and the subscription of it.
     pub(super) streams: BTreeMap<StreamId, (ContainerId, u64)>,
     /// Streams on which nothing is written any more.
@@ -133,7 +130,6 @@ impl World {
         host.process = Some(AgentProcess {
             driver: Driver::new(Agent::new(config), lane),
             disk: SimDisk::open(files),
-            recovered: false,
             streams: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_request: 0,
@@ -278,7 +274,6 @@ impl World {
                 process.requests.remove(&request);
             }
             Effect::Changed(delta) => {
-                process.recovered |= matches!(delta, Delta::Recovered);
                 self.note(|| show::agent_delta(a, &delta));
             }
             Effect::Count { .. } => {}

@@ -411,7 +411,7 @@ impl World {
             };
             return self.agent_event(a, event);
         }
-        if refused || !process.recovered {
+        if refused {
             return;
         }
         let request = process.new_request();
