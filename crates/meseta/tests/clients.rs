@@ -112,6 +112,19 @@ fn mesos_go_schedules_executes_and_operates() {
     Client::start(&cluster.scratch, &mut command).ends_well();
 }
 
+#[test]
+fn many_tasks_go_through_one_executor_of_pymesos() {
+    let Some(python) = provided("MESETA_TEST_PYMESOS", "pymesos") else {
+        return;
+    };
+    let cluster = Cluster::start(&[], &[]);
+    let mut command = Command::new(python);
+    command
+        .arg(source("pymesos/load.py"))
+        .args([&cluster.master.address, "--tasks=200"]);
+    Client::start(&cluster.scratch, &mut command).ends_well();
+}
+
 /// Ten tasks on an executor of its own and ten command tasks.
 fn enduring_client(python: &Path, master: &str, scratch: &Scratch) -> Client {
     let mut command = Command::new(python);
@@ -296,6 +309,19 @@ fn an_agent_serves_a_genuine_master() {
     let agents = cluster.agents();
     assert_eq!(agents.len(), 1, "{agents:?}");
     assert_eq!(agents[0]["attributes"]["peer"], "meseta", "{agents:?}");
+}
+
+#[test]
+fn a_genuine_master_tells_of_an_agent_of_ours() {
+    let Some(program) = provided("MESETA_TEST_MESOS_GO", "mesos-go") else {
+        return;
+    };
+    let Some(cluster) = UnderMesos::start() else {
+        return;
+    };
+    let mut command = Command::new(program);
+    command.args(["scheduler", &cluster.master.address, &cluster.agent.address]);
+    Client::start(&cluster.scratch, &mut command).ends_well();
 }
 
 #[test]
