@@ -366,7 +366,7 @@ impl Performer {
                 let container_id = spec.container_id.clone();
                 let launched = self.containers.launch(*spec);
                 if let Err(refusal) = launched {
-                    let message = format!("Failed to launch container: {refusal}");
+                    let message = refusal.to_string();
                     self.later(Event::Container(ContainerReport::LaunchFailed {
                         container_id,
                         message,
