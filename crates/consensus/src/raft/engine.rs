@@ -130,7 +130,7 @@ impl Engine {
     /// Runs until the handle or the events are dropped, or the storage fails.
     pub(crate) async fn run(mut self) {
         while self.turn().await.is_ok() {}
-        // Whatever is still in the queue of commands gets no answer: the events end here.
+        // The caller is gone, or has had an answer to everything.
         self.commands.close();
         let _ = self.raft.shutdown().await;
     }
@@ -380,6 +380,28 @@ impl Engine {
     async fn fail(&mut self, reason: String) -> Result<(), Stop> {
         tracing::error!(reason, "the log cannot be used any longer");
         self.lose(reason.clone()).await?;
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            let refused = Refusal::NotLeading;
+            match command {
+                Command::Campaign => {}
+                Command::Propose { seq, op } => {
+                    let event = Event::Refused {
+                        seq,
+                        reason: refused,
+                    };
+                    self.out.outcome(op.len(), event).await?;
+                }
+                Command::Snapshot { index, .. } => {
+                    self.out
+                        .emit(Event::SnapshotRefused {
+                            index,
+                            reason: refused,
+                        })
+                        .await?;
+                }
+            }
+        }
         self.out.emit(Event::Failed { reason }).await?;
         Err(Stop)
     }

@@ -664,10 +664,13 @@ fn a_disk_that_fails_ends_the_lead_and_nothing_committed_is_lost() {
             op: op(1)
         })
     );
-    disk.works_for(Some(1));
+    // While the first of these is on its way to the disk, which then fails.
+    let mut busy = disk.state();
+    busy.works_for = Some(1);
     for nth in 2..5 {
         coordinator.propose(nth, op(nth)).unwrap();
     }
+    drop(busy);
     let mut outcomes = Vec::new();
     while let Some(event) = events.blocking_recv() {
         outcomes.push(event);
@@ -676,18 +679,27 @@ fn a_disk_that_fails_ends_the_lead_and_nothing_committed_is_lost() {
         panic!("{outcomes:?}")
     };
     assert!(reason.contains("no storage space"), "{reason}");
-    assert_eq!(outcomes.pop(), Some(Event::Lost { reason }));
-    for (seq, outcome) in (2..).zip(&outcomes) {
-        let refused = Event::Refused {
+    let lost = outcomes
+        .iter()
+        .position(|event| matches!(event, Event::Lost { .. }))
+        .unwrap();
+    let unknown: Vec<u64> = outcomes[..lost]
+        .iter()
+        .filter_map(|event| match event {
+            Event::Unknown { seq } => Some(*seq),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(unknown.first(), Some(&2), "what was on its way");
+    let refused = outcomes.iter().filter_map(|event| match event {
+        Event::Refused {
             seq,
             reason: Refusal::NotLeading,
-        };
-        assert!(
-            *outcome == Event::Unknown { seq } || *outcome == refused,
-            "{outcome:?}"
-        );
-    }
-    assert_eq!(outcomes.first(), Some(&Event::Unknown { seq: 2 }));
+        } => Some(*seq),
+        _ => None,
+    });
+    let answered: Vec<u64> = unknown.iter().copied().chain(refused).collect();
+    assert_eq!(answered, [2, 3, 4], "each has one outcome: {outcomes:?}");
     assert_eq!(coordinator.propose(5, op(5)), Err(Refusal::Stopped));
     coordinator.close();
     disk.crash(&mut |_| 1);
@@ -746,12 +758,63 @@ fn a_lead_and_a_commit_take_few_flushes() {
 }
 
 #[test]
+fn a_record_takes_so_many_ops_and_bytes_and_no_more() {
+    let disk = Disk::default();
+    let store = Store::open_on(disk.backend(), Path::new("disk"), NODE, MASTER).unwrap();
+    let (coordinator, mut events) = start(store, limits::LOG_BYTES, Path::new("disk")).unwrap();
+    coordinator.campaign().unwrap();
+    assert!(matches!(events.blocking_recv(), Some(Event::Led { .. })));
+    let large = Bytes::from(vec![7; limits::BATCH_BYTES * 2 / 5]);
+    let ops = (0..3 * limits::BATCH_OPS).map(|nth| {
+        if nth < 30 {
+            large.clone()
+        } else {
+            Bytes::new()
+        }
+    });
+    let busy = disk.state();
+    for (seq, op) in (1..).zip(ops.clone()) {
+        coordinator.propose(seq, op).unwrap();
+    }
+    drop(busy);
+    for _ in ops {
+        assert!(matches!(
+            events.blocking_recv(),
+            Some(Event::Committed { .. })
+        ));
+    }
+    coordinator.close();
+    let store = Store::open_on(disk.backend(), Path::new("disk"), NODE, MASTER).unwrap();
+    let (mut most_ops, mut most_large) = (0, 0);
+    for entry in store.entries(..).unwrap() {
+        if let EntryPayload::Normal(batch) = entry.payload {
+            most_ops = most_ops.max(batch.ops.len());
+            most_large = most_large.max(batch.ops.iter().filter(|op| !op.is_empty()).count());
+        }
+    }
+    assert_eq!((most_ops, most_large), (limits::BATCH_OPS, 3));
+}
+
+#[test]
 fn a_disk_that_fails_before_the_lead_is_reported_too() {
     let disk = Disk::default();
     let store = Store::open_on(disk.backend(), Path::new("disk"), NODE, MASTER).unwrap();
     let (coordinator, mut events) = start(store, limits::LOG_BYTES, Path::new("disk")).unwrap();
-    disk.works_for(Some(0));
+    let mut busy = disk.state();
+    busy.works_for = Some(0);
     coordinator.campaign().unwrap();
+    coordinator.snapshot(0, Bytes::new()).unwrap();
+    coordinator.propose(1, Bytes::new()).unwrap();
+    drop(busy);
+    let reason = Refusal::NotLeading;
+    assert_eq!(
+        events.blocking_recv(),
+        Some(Event::SnapshotRefused { index: 0, reason })
+    );
+    assert_eq!(
+        events.blocking_recv(),
+        Some(Event::Refused { seq: 1, reason })
+    );
     let failed = events.blocking_recv();
     assert!(matches!(failed, Some(Event::Failed { .. })), "{failed:?}");
     assert_eq!(events.blocking_recv(), None);
