@@ -344,7 +344,7 @@ fn no_flipped_bit_changes_what_comes_back() {
     let head = (0..320).map(|at| (at, at % 8));
     let behind = (512..good.len())
         .filter(|at| good[*at] != 0)
-        .step_by(13)
+        .step_by(29)
         .map(|at| (at, at % 8));
     let (mut tried, mut refused, mut panicked) = (0, 0, 0);
     for (at, bit) in selector.chain(head).chain(behind) {
@@ -367,7 +367,7 @@ fn no_flipped_bit_changes_what_comes_back() {
         }
     }
     // Most of the file is not in use.
-    assert!(refused > 200, "{refused} of {tried} were noticed");
+    assert!(refused > 100, "{refused} of {tried} were noticed");
     // redb reads one page, the names of its own tables, before it has checked it. A panic there stops
     // the start too, though not with our sentence.
     assert!(panicked < tried / 50, "{panicked} of {tried} panicked");
@@ -600,7 +600,7 @@ impl Expected {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn nothing_durable_is_lost_with_the_power(
         lives in prop::collection::vec(
