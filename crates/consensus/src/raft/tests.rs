@@ -219,7 +219,7 @@ fn change_record(tx: &redb::WriteTransaction, key: u64, change: impl FnOnce(&mut
 }
 
 #[test]
-fn what_is_damaged_or_unknown_stops_the_start_and_is_named() {
+fn what_is_damaged_or_missing_stops_the_start_and_is_named() {
     assert_eq!(after(|_| ()), Ok(()));
     let why = after(|tx| {
         let mut log = tx.open_table(LOG).unwrap();
@@ -238,6 +238,10 @@ fn what_is_damaged_or_unknown_stops_the_start_and_is_named() {
         why,
         Err("log record 4: record 3 should come here, and is missing".to_owned())
     );
+}
+
+#[test]
+fn what_is_unknown_or_does_not_fit_stops_the_start_and_is_named() {
     let why = after(|tx| change_record(tx, 3, |record| record.machine = 2));
     let other = "log record 3: it belongs to state machine 2, which this program does not have";
     assert_eq!(why, Err(other.to_owned()));
