@@ -7,6 +7,7 @@ use anyhow::bail;
 use meseta_model::wait_status::WaitStatus;
 use meseta_proto::mesos::v1::{self, TaskState, framework_info::capability::Type as Capability};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
 use super::args::Run;
@@ -216,6 +217,8 @@ impl Session {
     async fn watch(&mut self) -> anyhow::Result<Stopped> {
         let timeout = self.run.timeout.map(|timeout| self.started + timeout);
         let never = self.started + Duration::from_secs(100 * 365 * 24 * 3600);
+        // One listener for the whole watch: a signal between two rounds is not lost.
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut pause = LOOK_FIRST;
         let mut look = self.started + LOOK_FIRST;
         loop {
@@ -234,7 +237,7 @@ impl Session {
                 }
                 () = sleep_until(explain) => self.explain().await,
                 () = sleep_until(give_up) => return Ok(Stopped::TimedOut),
-                _ = tokio::signal::ctrl_c() => return Ok(Stopped::Interrupted),
+                _ = interrupt.recv() => return Ok(Stopped::Interrupted),
             }
             if self.over.len() == self.outputs.len() {
                 return Ok(Stopped::AllOver);

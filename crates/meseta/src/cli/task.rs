@@ -6,6 +6,8 @@ use anyhow::{Context, bail};
 use meseta_client::OperatorClient;
 use meseta_proto::mesos::v1::{self, TaskState, master};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::args::{Kill, Logs};
 use super::lists::ask;
 use super::output::{Output, Stream, is_over};
@@ -100,6 +102,7 @@ pub async fn logs(logs: Logs) -> anyhow::Result<()> {
     };
     let mut output = Output::new(&agent, &task.framework_id.value, &executor, stream);
     let id = task.task_id.value.clone();
+    let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
         let over = is_over(task.state());
         output.print("").await?;
@@ -108,7 +111,7 @@ pub async fn logs(logs: Logs) -> anyhow::Result<()> {
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
         }
         task = find(master, &id).await?;
     }

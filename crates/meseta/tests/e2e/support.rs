@@ -280,6 +280,7 @@ impl Drop for Cluster {
         let _ = self.agent.child.wait();
         let mut arguments = self.agent.arguments.clone();
         arguments.push("--recover=cleanup".to_owned());
+        arguments.push("--executor_shutdown_grace_period=1ms".to_owned());
         let cleanup = Command::new(MESETA)
             .args(arguments)
             .stdout(Stdio::null())
