@@ -76,6 +76,7 @@ def reconcile(framework):
     told = framework.update("held", "TASK_RUNNING", **answer)
     check("nothing to acknowledge", "uuid" not in told, told)
     framework.update("nobody", "TASK_LOST", **answer)
+    framework.update("stays", "TASK_RUNNING", source="SOURCE_EXECUTOR")
     framework.driver.reconcileTasks([])
     framework.update("stays", "TASK_RUNNING", **answer)
 
