@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use meseta_model::ids::AgentId;
-use meseta_model::resources::Resources;
 use smallvec::SmallVec;
 
 use crate::filter::Filters;
@@ -38,8 +37,12 @@ pub(crate) struct Agent {
     pub(crate) listed: bool,
     /// Whether it is in the list of those to look at.
     pub(crate) dirty: bool,
-    /// Whether more is held than there is: the agent came back smaller.
+    /// Whether more is held than there is: the agent came back smaller, or with something (a port) that
+    /// somebody else was given meanwhile.
     pub(crate) overcommitted: bool,
+    /// Whether the agent came back with the same port or item twice for one client. A holding cannot
+    /// hold it twice, so that the second to give it back finds it gone.
+    pub(crate) doubled: bool,
     /// Whether what is free might do for an offer.
     pub(crate) enough: bool,
 }
@@ -72,21 +75,26 @@ impl Agent {
         }
     }
 
-    /// What is free, worked out from the beginning, and whether more is held than there is (an agent
-    /// came back smaller): nothing of that is free.
+    /// What is free, worked out from the beginning, and whether more is held than there is: nothing of
+    /// that is free. Holdings are taken off one by one: a port that two of them hold would be one in
+    /// their sum.
     pub(crate) fn count_free(&self, shapes: &mut Shapes) -> (Arc<Shape>, bool) {
-        let total = &self.total.resources;
-        let held = match self.holdings.as_slice() {
-            [] => return (self.total.clone(), false),
-            [one] if one.shape.is_plain() => Cow::Borrowed(&one.shape.resources),
-            all => {
-                let all = all.iter().map(|holding| &holding.shape.resources);
-                Cow::Owned(all.sum::<Resources>().non_shared())
-            }
-        };
-        match total.checked_sub(&held) {
-            Some(free) => (shapes.make(free), false),
-            None => (shapes.make(total.saturating_sub(&held)), true),
+        if self.holdings.is_empty() {
+            return (self.total.clone(), false);
         }
+        let mut free = self.total.resources.clone();
+        let mut overcommitted = false;
+        for Holding { shape, .. } in &self.holdings {
+            let held = if shape.is_plain() {
+                Cow::Borrowed(&shape.resources)
+            } else {
+                Cow::Owned(shape.resources.non_shared())
+            };
+            if !free.try_sub_assign(&held) {
+                overcommitted = true;
+                free = free.saturating_sub(&held);
+            }
+        }
+        (shapes.make(free), overcommitted)
     }
 }

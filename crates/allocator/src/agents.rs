@@ -35,6 +35,7 @@ impl Allocator {
             active: true,
             dirty: false,
             overcommitted: false,
+            doubled: false,
             enough: false,
         };
         let slot = self.agents.insert(agent);

@@ -75,8 +75,10 @@ impl Allocator {
         let (released, kept) = if held.resources == *resources {
             (held, None)
         } else {
-            let Some(kept) = held.resources.checked_sub(resources) else {
-                panic!("{resources:?} exceeds what is held: {held:?}");
+            let kept = match held.resources.checked_sub(resources) {
+                Some(kept) => kept,
+                None if self.agents[agent].doubled => held.resources.saturating_sub(resources),
+                None => panic!("{resources:?} exceeds what is held: {held:?}"),
             };
             let released = self.shapes.make(resources.clone());
             let kept = (!kept.is_empty()).then(|| self.shapes.make(kept));
@@ -84,7 +86,8 @@ impl Allocator {
         };
         self.set_holding(agent, client, kept);
         let entry = &self.agents[agent];
-        let free = if entry.overcommitted || !released.is_plain() || !entry.free.is_plain() {
+        let odd = entry.overcommitted || entry.doubled;
+        let free = if odd || !released.is_plain() || !entry.free.is_plain() {
             self.recount(agent)
         } else if entry.free.is_empty() {
             released.clone()
@@ -141,7 +144,12 @@ impl Allocator {
         let framework = self.framework_slot(&used.framework);
         let client = self.client_slot(framework, &used.role);
         let resources = match self.agents[agent].holding(client) {
-            Some(held) => held.resources.clone() + &used.resources,
+            Some(held) => {
+                let sum = held.resources.clone() + &used.resources;
+                let doubled = sum.checked_sub(&used.resources).as_ref() != Some(&held.resources);
+                self.agents[agent].doubled |= doubled;
+                sum
+            }
             None => used.resources.clone(),
         };
         let shape = self.shapes.make(resources);
