@@ -91,7 +91,10 @@ impl Agent {
             .tasks
             .iter()
             .all(|task| self.id.as_ref() == Some(&AgentId::from(&task.agent_id)));
-        let serves = matches!(self.phase, Phase::Disconnected | Phase::Running);
+        // A launch that waited while the agent told a master (again) what it has comes too late: that
+        // master may have given the resources to others by now. It asks about the task when it lets
+        // the agent in, and hears that it never started.
+        let serves = self.phase == Phase::Running;
         if !meant_here || !serves || launch.tasks.is_empty() {
             return;
         }
