@@ -209,11 +209,25 @@ impl Agent {
             tasks: Default::default(),
             queue: Default::default(),
             completed: Default::default(),
-            ending: None,
+            ending: run
+                .forked_pid
+                .is_none()
+                .then(|| self.never_started(framework)),
             usage: Default::default(),
             limits: Default::default(),
             ever_sent: false,
         }
+    }
+
+    /// What becomes of the tasks of a run whose pid is not on disk: its program runs only after that,
+    /// so none of them ever ran.
+    fn never_started(&self, framework: &FrameworkId) -> Verdict {
+        let state = self.frameworks.get(framework).map(Framework::dropped_state);
+        Verdict::new(
+            state.unwrap_or(v1::TaskState::TaskLost),
+            Reason::AgentRestarted,
+            "The agent restarted before the task was started",
+        )
     }
 
     fn add_recovered(
