@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("agent", &["proto", "model"]),
     ("executor", &["proto", "model"]),
     ("consensus", &[]),
-    ("runtime", &["consensus", "model"]),
+    ("runtime", &["model"]),
     ("container", &["proto", "model"]),
     ("client", &["proto", "model"]),
     ("api", &["proto", "model", "runtime", "master", "agent"]),
