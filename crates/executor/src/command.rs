@@ -125,6 +125,15 @@ enum Killing {
     TooLong,
 }
 
+/// An update until the agent acknowledges it.
+#[derive(Debug)]
+struct Kept {
+    update: executor::call::Update,
+    /// It went out, with the present SUBSCRIBE or behind it. What happens between a SUBSCRIBE and its
+    /// SUBSCRIBED is in neither, and goes out then.
+    said: bool,
+}
+
 /// The command executor's state.
 #[derive(Debug)]
 pub struct CommandExecutor {
@@ -138,7 +147,7 @@ pub struct CommandExecutor {
     phase: Phase,
     killing: Killing,
     kill_deadline_us: Option<u64>,
-    unacknowledged: VecDeque<executor::call::Update>,
+    unacknowledged: VecDeque<Kept>,
     leaving: bool,
 }
 
@@ -175,7 +184,7 @@ impl CommandExecutor {
         }
     }
 
-    fn subscribe(&self, out: &mut Out) {
+    fn subscribe(&mut self, out: &mut Out) {
         let unacknowledged_tasks = match &self.task {
             Some(task) if !self.task_acknowledged => vec![(**task).clone()],
             _ => Vec::new(),
@@ -183,9 +192,20 @@ impl CommandExecutor {
         let mut call = self.call(executor::call::Type::Subscribe);
         call.subscribe = Some(executor::call::Subscribe {
             unacknowledged_tasks,
-            unacknowledged_updates: self.unacknowledged.iter().cloned().collect(),
+            unacknowledged_updates: self.say_all(|_| true),
         });
         out.push(Effect::Subscribe(Box::new(call)));
+    }
+
+    /// The kept updates that are meant, which count as said from here on.
+    fn say_all(&mut self, meant: impl Fn(&Kept) -> bool) -> Vec<executor::call::Update> {
+        let meant = self.unacknowledged.iter_mut().filter(|kept| meant(kept));
+        meant
+            .map(|kept| {
+                kept.said = true;
+                kept.update.clone()
+            })
+            .collect()
     }
 
     fn received(&mut self, now: Now, event: executor::Event, out: &mut Out) {
@@ -240,6 +260,15 @@ impl CommandExecutor {
                 .iter()
                 .any(|c| c.r#type() == v1::framework_info::capability::Type::TaskKillingState);
         }
+        for update in self.say_all(|kept| !kept.said) {
+            self.send_update(update, out);
+        }
+    }
+
+    fn send_update(&self, update: executor::call::Update, out: &mut Out) {
+        let mut call = self.call(executor::call::Type::Update);
+        call.update = Some(update);
+        out.push(Effect::Send(Box::new(call)));
     }
 
     fn launch(&mut self, now: Now, task: v1::TaskInfo, out: &mut Out) {
@@ -382,7 +411,7 @@ impl CommandExecutor {
             .as_ref()
             .is_some_and(|task| task.task_id == ack.task_id);
         self.unacknowledged
-            .retain(|update| update.status.uuid.as_ref() != Some(&ack.uuid));
+            .retain(|kept| kept.update.status.uuid.as_ref() != Some(&ack.uuid));
         self.leave_if_done(out);
     }
 
@@ -461,11 +490,11 @@ impl CommandExecutor {
             ..Default::default()
         };
         let update = executor::call::Update { status };
-        self.unacknowledged.push_back(update.clone());
-        if self.connected {
-            let mut call = self.call(executor::call::Type::Update);
-            call.update = Some(update);
-            out.push(Effect::Send(Box::new(call)));
+        let said = self.connected;
+        let kept = update.clone();
+        self.unacknowledged.push_back(Kept { update: kept, said });
+        if said {
+            self.send_update(update, out);
         }
     }
 }

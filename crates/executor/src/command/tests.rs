@@ -245,6 +245,31 @@ fn an_agent_that_goes_away_gets_everything_unacknowledged_again() {
 }
 
 #[test]
+fn what_happens_while_it_subscribes_is_said_once_it_is_subscribed() {
+    let mut story = Story::running();
+    story.core.rng = meseta_model::rng::Rng::new(0);
+    story.check(
+        Event::Disconnected,
+        &["set Recovery +900000000us", "set Subscribe +8834us"],
+    );
+    story.check(
+        Event::TimerFired(Timer::Subscribe),
+        &["subscribe tasks=1 updates=2"],
+    );
+    let exited = Event::TaskExited {
+        status: WaitStatus::exited(0),
+    };
+    story.check(exited, &FINISH);
+    let event = executor::Event {
+        r#type: Some(executor::event::Type::Subscribed as i32),
+        ..Default::default()
+    };
+    let said = "send TaskFinished Command exited with status 0";
+    let expected = ["cancel Recovery", "cancel Subscribe", said];
+    story.check(Event::Received(Box::new(event)), &expected);
+}
+
+#[test]
 fn without_checkpoint_nobody_waits_for_a_lost_agent() {
     let mut story = Story::new(false);
     story.check(Event::Started, &["subscribe tasks=0 updates=0"]);
@@ -285,7 +310,7 @@ fn a_task_past_its_completion_time_fails_for_that_reason() {
         &expected,
     );
     assert_eq!(
-        story.core.unacknowledged.back().map(|u| u.status.reason()),
+        story.core.unacknowledged.back().map(|u| u.update.status.reason()),
         Some(v1::task_status::Reason::MaxCompletionTimeReached)
     );
 }
@@ -337,7 +362,7 @@ fn shutdown_without_a_task_ends_at_once_and_lingering_is_bounded() {
     story.at_us += LINGER_US;
     story.check(Event::TimerFired(Timer::Linger), &["Exit { code: 1 }"]);
     assert_eq!(
-        story.core.unacknowledged.back().map(|u| u.status.state()),
+        story.core.unacknowledged.back().map(|u| u.update.status.state()),
         Some(TaskState::TaskFinished)
     );
 }
