@@ -51,8 +51,10 @@ pub(crate) fn variables(context: &Context<'_>) -> BTreeMap<String, String> {
         );
     }
     let wanted = info.command.as_ref().and_then(|c| c.environment.as_ref());
-    for variable in wanted.map_or(&[][..], |e| &e.variables) {
-        set(&variable.name, variable.value.clone().unwrap_or_default());
+    // Secrets that cannot be resolved were refused with the launch.
+    let wanted = wanted.map(meseta_model::environment::resolve);
+    for (name, value) in wanted.and_then(Result::ok).unwrap_or_default() {
+        set(&name, value);
     }
     environment
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use meseta_model::environment::resolve;
 use meseta_model::ids::{ExecutorId, TaskId};
 use meseta_model::resources::Resources;
 use meseta_proto::mesos::v1;
@@ -31,6 +32,7 @@ impl Agent {
         let dropped = framework.map_or(v1::TaskState::TaskLost, |f| f.dropped_state());
         launch.check_ids()?;
         launch.check_executor_type()?;
+        launch.check_secrets()?;
         self.check_versions(launch, dropped)?;
         let executor = ExecutorId::from(&launch.executor.executor_id);
         let existing = self.executor(&launch.framework, &executor);
@@ -128,6 +130,23 @@ impl Launch {
 
     fn task_ids(&self) -> impl Iterator<Item = &str> {
         self.tasks.iter().map(|task| task.task_id.value.as_str())
+    }
+
+    /// A secret that cannot be resolved must not become an empty variable.
+    fn check_secrets(&self) -> Result<(), Verdict> {
+        let executor = self.executor.command.as_ref();
+        let tasks = self.tasks.iter().filter_map(|task| task.command.as_ref());
+        for command in executor.into_iter().chain(tasks) {
+            let environment = command.environment.clone().unwrap_or_default();
+            if let Err(unresolved) = resolve(&environment) {
+                return refuse(
+                    v1::TaskState::TaskError,
+                    Reason::TaskInvalid,
+                    &unresolved.to_string(),
+                );
+            }
+        }
+        Ok(())
     }
 
     fn check_executor_type(&self) -> Result<(), Verdict> {

@@ -70,10 +70,15 @@ pub fn run_agent(line: &[String]) -> anyhow::Result<i32> {
         bail!("--master=HOST:PORT is required");
     }
     block_on(async move {
+        let cleans_up = values.text("recover") == Some("cleanup");
         let agent = agent::start(agent_config(&values)?).await?;
         println!("agent listening on {}", agent.address());
         tokio::select! {
-            reason = agent.ended() => bail!("the agent ended: {reason}"),
+            reason = agent.ended() => {
+                // That is what `--recover=cleanup` is for; Mesos exits with 0 as well.
+                let is_done = cleans_up && reason.starts_with("cleanup");
+                anyhow::ensure!(is_done, "the agent ended: {reason}");
+            }
             name = signal() => tracing::info!("{name}: stopping; executors go on"),
         }
         agent.stop().await;

@@ -20,6 +20,7 @@ pub mod caller;
 pub mod capabilities;
 pub mod container;
 pub mod edge;
+pub mod environment;
 pub mod ids;
 pub mod limits;
 pub mod resources;

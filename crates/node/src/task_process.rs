@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use meseta_container::{TaskSpec, spawn_task};
 use meseta_executor::command::Event;
+use meseta_model::environment::resolve;
 use meseta_model::wait_status::WaitStatus;
 use meseta_proto::mesos::v1;
 use tokio::sync::mpsc;
@@ -38,12 +39,17 @@ impl TaskProcess {
 pub fn start(task: &v1::TaskInfo, events: &mpsc::Sender<Event>) -> Option<TaskProcess> {
     let command = task.command.clone().unwrap_or_default();
     let mut environment: BTreeMap<String, String> = std::env::vars().collect();
-    for variable in command
-        .environment
-        .iter()
-        .flat_map(|environment| &environment.variables)
-    {
-        environment.insert(variable.name.clone(), variable.value().to_owned());
+    match resolve(&command.environment.clone().unwrap_or_default()) {
+        Ok(variables) => environment.extend(variables),
+        Err(unresolved) => {
+            report(
+                events,
+                Event::TaskStartFailed {
+                    message: unresolved.to_string(),
+                },
+            );
+            return None;
+        }
     }
     let spec = TaskSpec {
         command,
@@ -58,11 +64,16 @@ pub fn start(task: &v1::TaskInfo, events: &mpsc::Sender<Event>) -> Option<TaskPr
         }
         Err(fault) => {
             let message = format!("Failed to start the command: {fault}");
-            let events = events.clone();
-            tokio::spawn(async move { events.send(Event::TaskStartFailed { message }).await });
+            report(events, Event::TaskStartFailed { message });
             None
         }
     }
+}
+
+/// Hands an event to the core behind those that wait.
+fn report(events: &mpsc::Sender<Event>, event: Event) {
+    let events = events.clone();
+    tokio::spawn(async move { events.send(event).await });
 }
 
 /// Reports that the process runs, waits for its end, and reports that.
