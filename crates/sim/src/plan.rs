@@ -175,7 +175,8 @@ impl Settings {
     fn draw(draws: &mut Draws) -> Self {
         Self {
             ping_us: draws.spread((1_000_000, 8_000_000)),
-            pings: 1 + draws.below(4) as u32,
+            // With one alone agents would give up before the next ping can come.
+            pings: 2 + draws.below(4) as u32,
             offer_timeout_us: draws
                 .permille(400)
                 .then(|| draws.spread((500_000, 8_000_000))),

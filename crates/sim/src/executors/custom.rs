@@ -71,7 +71,8 @@ pub(crate) struct CustomExecutor {
     connected: bool,
     backoff_us: u64,
     tasks: BTreeMap<String, Task>,
-    unacknowledged: Vec<executor::call::Update>,
+    /// Each with whether it went out, with the present SUBSCRIBE or behind it.
+    unacknowledged: Vec<(executor::call::Update, bool)>,
     leaving: bool,
 }
 
@@ -103,12 +104,17 @@ impl CustomExecutor {
         }
     }
 
-    fn subscribe(&self, out: &mut Out) {
+    fn subscribe(&mut self, out: &mut Out) {
+        for (_, said) in &mut self.unacknowledged {
+            *said = true;
+        }
+        let updates = self.unacknowledged.iter().map(|(update, _)| update.clone());
+        let updates = updates.collect();
         let open = self.tasks.values().filter(|task| !task.acknowledged);
         let mut call = self.call(executor::call::Type::Subscribe);
         call.subscribe = Some(executor::call::Subscribe {
             unacknowledged_tasks: open.map(|task| task.info.clone()).collect(),
-            unacknowledged_updates: self.unacknowledged.clone(),
+            unacknowledged_updates: updates,
         });
         out.push(Effect::Subscribe(Box::new(call)));
     }
@@ -121,6 +127,7 @@ impl CustomExecutor {
                 self.backoff_us = RESUBSCRIBE_FIRST_US;
                 out.cancel_timer(Timer::Recovery);
                 out.cancel_timer(Timer::Subscribe);
+                self.say_the_rest(out);
             }
             Type::Launch => {
                 if let Some(launch) = event.launch {
@@ -201,9 +208,9 @@ impl CustomExecutor {
         }
         let uuid = &acknowledged.uuid;
         self.unacknowledged
-            .retain(|update| update.status.uuid.as_ref() != Some(uuid));
+            .retain(|(update, _)| update.status.uuid.as_ref() != Some(uuid));
         let unfinished = self.unacknowledged.iter();
-        let waits = unfinished.map(|update| &update.status.task_id.value);
+        let waits = unfinished.map(|(update, _)| &update.status.task_id.value);
         let waits: Vec<&String> = waits.collect();
         self.tasks
             .retain(|id, task| !task.over || waits.contains(&id));
@@ -252,8 +259,21 @@ impl CustomExecutor {
             ..Default::default()
         };
         let update = executor::call::Update { status };
-        self.unacknowledged.push(update.clone());
+        self.unacknowledged.push((update, false));
         if self.connected {
+            self.say_the_rest(out);
+        }
+    }
+
+    /// Sends what went out neither with the last SUBSCRIBE nor behind it.
+    fn say_the_rest(&mut self, out: &mut Out) {
+        let mut calls = Vec::new();
+        for (update, said) in &mut self.unacknowledged {
+            if !std::mem::replace(said, true) {
+                calls.push(update.clone());
+            }
+        }
+        for update in calls {
             let mut call = self.call(executor::call::Type::Update);
             call.update = Some(update);
             out.push(Effect::Send(Box::new(call)));

@@ -22,12 +22,16 @@ const AGENT: &str = "what an agent showed as over stays over";
 const TOLD: &str = "an end that was told stays the end";
 const START: &str = "nothing starts after its end was told";
 
+/// How the message begins that tells the end of a task that a broken disk kept from starting.
+const UNWRITTEN: &str = "Failed to checkpoint";
+
 #[derive(Default)]
 pub(super) struct Terminal {
     /// Tasks that an agent showed as over, in its present life.
     over: BTreeMap<(usize, ContainerId, TaskKey), TaskList>,
-    /// Ends that frameworks heard and that wanted an acknowledgement.
-    heard: BTreeMap<TaskKey, TaskState>,
+    /// Ends that frameworks heard and that wanted an acknowledgement, and whether their agent may forget
+    /// them: it could not write the task down.
+    heard: BTreeMap<TaskKey, (TaskState, bool)>,
     /// Ends that agents sent.
     sent: BTreeMap<TaskKey, TaskState>,
 }
@@ -76,10 +80,11 @@ impl Terminal {
         let state = status.state();
         let wants_answer = status.uuid.as_ref().is_some_and(|uuid| !uuid.is_empty());
         let key = (framework, TaskId::from(&status.task_id));
-        if let Some(end) = self.heard.get(&key) {
+        if let Some((end, unwritten)) = self.heard.get(&key) {
             let vague = matches!(state, TaskState::TaskUnreachable | TaskState::TaskUnknown);
             let fine = if wants_answer {
                 // An agent that was not to remember the task may not have heard that it is settled.
+                let forgetful = forgetful || *unwritten;
                 state == *end || (forgetful && is_terminal(state))
             } else {
                 is_terminal(state) || vague
@@ -89,7 +94,8 @@ impl Terminal {
                 format!("{} {} was {was} and is {is}", key.0, key.1)
             });
         } else if wants_answer && is_terminal(state) {
-            self.heard.insert(key, state);
+            let unwritten = status.message().starts_with(UNWRITTEN);
+            self.heard.insert(key, (state, unwritten));
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use meseta_agent::event::{Effect, Event};
+use meseta_agent::event::{Effect, Event, MetaEntry};
 use meseta_model::ids::{ContainerId, FrameworkId, TaskId};
 use meseta_model::task_state::is_terminal;
 use meseta_proto::actor::Message;
@@ -88,12 +88,22 @@ impl Updates {
     }
 
     /// A new life of an agent knows what its disk knew.
-    fn agent_starts(&mut self, agent: usize) {
+    fn agent_starts(&mut self, agent: usize, meta: &[MetaEntry]) {
+        let tasks: BTreeSet<&str> = meta
+            .iter()
+            .filter_map(|entry| match entry {
+                MetaEntry::File { path, .. } => path.strip_suffix("/task.info"),
+                MetaEntry::Symlink { .. } => None,
+            })
+            .filter_map(|path| path.rsplit('/').next())
+            .collect();
         *self.lives.entry(agent).or_default() += 1;
-        for ((host, _), stream) in &mut self.streams {
+        for ((host, (_, task)), stream) in &mut self.streams {
             if *host == agent {
+                // Records without the task that they are about are forgotten with it.
+                let kept = tasks.contains(task.as_str());
                 let durable = &self.durable;
-                stream.sent.retain(|uuid| durable.contains(uuid));
+                stream.sent.retain(|uuid| kept && durable.contains(uuid));
             }
         }
     }
@@ -173,7 +183,7 @@ impl Invariant for Updates {
                 event: Event::Started(started),
             } => {
                 self.durable.extend(updates_in(&writes_of(&started.meta)));
-                self.agent_starts(*agent);
+                self.agent_starts(*agent, &started.meta);
             }
             Seen::AgentTakes {
                 agent,

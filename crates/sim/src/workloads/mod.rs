@@ -327,11 +327,8 @@ pub(crate) trait Workload {
     /// Time passes.
     fn tick(&mut self, acts: &mut Acts<'_>);
 
-    /// No more tasks from here on, and those that run are to end. With `agent_lost`, what is
-    /// unreachable may stay so.
-    fn wind_down(&mut self, agent_lost: bool) {
-        let _ = agent_lost;
-    }
+    /// No more tasks from here on, and those that run are to end.
+    fn wind_down(&mut self) {}
 
     /// Whether all that it launched is over.
     fn is_done(&self) -> bool {

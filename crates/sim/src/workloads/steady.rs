@@ -44,7 +44,6 @@ pub(super) struct Steady {
     /// Offers that it thinks about, with what they hold.
     held: Vec<v1::Offer>,
     winding_down: bool,
-    agent_lost: bool,
     /// How long it takes to acknowledge, at most.
     slowness_us: u64,
 }
@@ -63,7 +62,6 @@ impl Steady {
             generation: 0,
             held: Vec::new(),
             winding_down: false,
-            agent_lost: false,
             slowness_us,
         }
     }
@@ -187,9 +185,7 @@ impl Steady {
         };
         known.state = state;
         known.reconcile_at_us = acts.now_us + RECONCILE_US;
-        let gives_up = winding_down
-            && (state == TaskState::TaskUnknown
-                || (state == TaskState::TaskUnreachable && self.agent_lost));
+        let gives_up = winding_down && state == TaskState::TaskUnknown;
         known.over = is_terminal(state) || gives_up;
         let lost_executor = status.source() == Source::Agent && is_terminal(state);
         if lost_executor && let Some(agent) = &status.agent_id {
@@ -300,16 +296,17 @@ impl Workload for Steady {
         self.reconcile_what_is_due(acts);
     }
 
-    fn wind_down(&mut self, agent_lost: bool) {
+    fn wind_down(&mut self) {
         self.winding_down = true;
-        self.agent_lost = agent_lost;
         for known in self.tasks.values_mut() {
             known.kill_at_us = None;
         }
     }
 
     fn is_done(&self) -> bool {
-        self.winding_down && self.tasks.values().all(|known| known.over)
+        // An agent may never come back, or come back as another; no more is to be known then.
+        let is_settled = |known: &Known| known.over || known.state == TaskState::TaskUnreachable;
+        self.winding_down && self.tasks.values().all(is_settled)
     }
 
     fn unfinished(&self) -> Vec<String> {

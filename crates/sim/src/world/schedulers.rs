@@ -461,8 +461,7 @@ impl World {
         if self.schedulers[s].plan.is_wrong() {
             return self.dismiss_scheduler(s);
         }
-        let agent_lost = !self.lost_agents.is_empty();
-        self.work(s, |workload, _| workload.wind_down(agent_lost));
+        self.work(s, |workload, _| workload.wind_down());
     }
 
     /// The scheduler goes and its framework is torn down by an operator.
