@@ -129,7 +129,10 @@ fn run_seeds(wanted: &Wanted) -> i32 {
 
 fn report(outcome: &Outcome, wanted: &Wanted) {
     let seed = outcome.seed;
-    println!("seed {seed} FAILED after {} virtual seconds", outcome.lasted_us / 1_000_000);
+    println!(
+        "seed {seed} FAILED after {} virtual seconds",
+        outcome.lasted_us / 1_000_000
+    );
     for violation in &outcome.violations {
         println!("  {violation}");
     }
@@ -158,7 +161,10 @@ fn summary(wanted: &Wanted, failed: &[u64], all: &Tally) -> i32 {
                 0
             }
             _ => {
-                println!("the planted bug '{}' was NOT found in seeds {start}..{end}", plant.name);
+                println!(
+                    "the planted bug '{}' was NOT found in seeds {start}..{end}",
+                    plant.name
+                );
                 1
             }
         };

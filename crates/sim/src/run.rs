@@ -68,7 +68,7 @@ pub fn run(seed: u64, plant: Option<&PlantedBug>, keep_trace: bool) -> Outcome {
         happenings: 0,
         steady: None,
     };
-    let panicked = catch_unwind(AssertUnwindSafe(|| run.to_the_end())).err();
+    let panicked = catch_unwind(AssertUnwindSafe(|| run.finish())).err();
     let mut violations = run.world.oracle.violations().to_vec();
     if let Some(panic) = panicked {
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -89,7 +89,7 @@ pub fn run(seed: u64, plant: Option<&PlantedBug>, keep_trace: bool) -> Outcome {
 }
 
 impl Run {
-    fn to_the_end(&mut self) {
+    fn finish(&mut self) {
         for kind in [AUDIT, QUIET, FREE] {
             self.world.oracle.announce(kind);
         }
@@ -220,7 +220,9 @@ impl Run {
         let digests = books.registry.agents().values();
         books.masters[m].tasks.is_empty()
             && digests.map(|record| &record.digest).all(|d| d.is_empty())
-            && self.healthy_agents().all(|a| books.agents[a].tasks.is_empty())
+            && self
+                .healthy_agents()
+                .all(|a| books.agents[a].tasks.is_empty())
     }
 
     /// No framework, executor or container is left.
@@ -268,7 +270,9 @@ impl Run {
             let agent = &books.agents[a];
             let tasks: Vec<String> = agent.tasks.keys().map(|(_, t)| t.to_string()).collect();
             let executors = agent.executors.iter();
-            let executors: Vec<String> = executors.map(|(c, (_, e, _))| format!("{e} in {c}")).collect();
+            let executors: Vec<String> = executors
+                .map(|(c, (_, e, _))| format!("{e} in {c}"))
+                .collect();
             let (registered, running) = (agent.registered, self.world.running_containers(a));
             missing.push(format!(
                 "agent{}: registered {registered}, executors {executors:?}, running {running:?}, tasks {tasks:?}",
@@ -281,7 +285,10 @@ impl Run {
                 let master = &books.masters[m];
                 let tasks: Vec<String> = master.tasks.keys().map(|(_, t)| t.to_string()).collect();
                 let executors = master.executors.len();
-                missing.push(format!("master{}: {executors} executors, tasks {tasks:?}", m + 1));
+                missing.push(format!(
+                    "master{}: {executors} executors, tasks {tasks:?}",
+                    m + 1
+                ));
                 for (id, row) in &master.agents {
                     let (active, used, total) = (row.active, &row.used, &row.total);
                     missing.push(format!("{id}: active {active}, gives {used} of {total}"));

@@ -13,7 +13,9 @@ pub(crate) fn flight(flight: &Flight) -> String {
     let place = |upid: &meseta_model::upid::Upid| {
         Process::at(upid.address).map_or_else(|| upid.to_string(), |who| who.to_string())
     };
-    let epoch = flight.epoch.map_or_else(String::new, |epoch| format!(" [{epoch}]"));
+    let epoch = flight
+        .epoch
+        .map_or_else(String::new, |epoch| format!(" [{epoch}]"));
     let (from, to) = (place(&flight.from), place(&flight.to));
     format!("{from} -> {to}{epoch} {}", message(&flight.message))
 }
@@ -29,9 +31,10 @@ fn message(message: &Message) -> String {
             format!("{} {}", m.task_id.value, short(&m.uuid))
         }
         Message::ReregisterSlave(m) => {
-            let tasks = m.tasks.iter().map(|task| {
-                format!("{}={}", task.task_id.value, task.state().as_str_name())
-            });
+            let tasks = m
+                .tasks
+                .iter()
+                .map(|task| format!("{}={}", task.task_id.value, task.state().as_str_name()));
             tasks.collect::<Vec<_>>().join(" ")
         }
         Message::SlaveReregistered(m) => {
@@ -48,14 +51,19 @@ fn message(message: &Message) -> String {
 }
 
 fn short(uuid: &[u8]) -> String {
-    uuid.iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+    uuid.iter()
+        .take(3)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn status(status: &v1::TaskStatus) -> String {
     let uuid = status.uuid.as_deref().map_or_else(String::new, short);
     let (task, state) = (&status.task_id.value, status.state().as_str_name());
     let text = status.message();
-    format!("{task} {state} {uuid} {text}").trim_end().to_owned()
+    format!("{task} {state} {uuid} {text}")
+        .trim_end()
+        .to_owned()
 }
 
 pub(crate) fn scheduler_event(event: &scheduler::Event) -> String {
@@ -94,7 +102,10 @@ pub(crate) fn scheduler_call(call: &scheduler::Call) -> String {
     } else if let Some(kill) = &call.kill {
         kill.task_id.value.clone()
     } else if let Some(reconcile) = &call.reconcile {
-        let tasks = reconcile.tasks.iter().map(|task| task.task_id.value.as_str());
+        let tasks = reconcile
+            .tasks
+            .iter()
+            .map(|task| task.task_id.value.as_str());
         tasks.collect::<Vec<_>>().join(" ")
     } else {
         String::new()
@@ -115,8 +126,13 @@ pub(crate) fn executor_event(event: &executor::Event) -> String {
 
 pub(crate) fn executor_call(call: &executor::Call) -> String {
     let name = call.r#type().as_str_name();
-    let again = call.subscribe.iter().flat_map(|s| &s.unacknowledged_updates);
-    let updates = again.chain(&call.update).map(|update| status(&update.status));
+    let again = call
+        .subscribe
+        .iter()
+        .flat_map(|s| &s.unacknowledged_updates);
+    let updates = again
+        .chain(&call.update)
+        .map(|update| status(&update.status));
     let rest = updates.collect::<Vec<_>>().join(", ");
     let executor = &call.executor_id.value;
     format!("{name} {executor} {rest}").trim_end().to_owned()
@@ -132,7 +148,11 @@ pub(crate) fn master_delta(m: usize, delta: &MasterDelta) -> String {
         }
         MasterDelta::AgentRemoved { agent, to } => format!("agent {agent} is {to:?}"),
         MasterDelta::TaskAdded { task, .. } => {
-            format!("has task {} {}", task.task_id.value, task.state().as_str_name())
+            format!(
+                "has task {} {}",
+                task.task_id.value,
+                task.state().as_str_name()
+            )
         }
         MasterDelta::TaskUpdated { task, state, .. } => {
             format!("knows task {task} {}", state.as_str_name())

@@ -52,7 +52,9 @@ pub(crate) enum Effect {
     Send(Box<executor::Call>),
     /// A task's program starts.
     Began(v1::TaskId),
-    Exit { code: u8 },
+    Exit {
+        code: u8,
+    },
 }
 
 #[derive(Debug)]

@@ -21,8 +21,15 @@ impl Program {
 
     /// What the command of a task, or else its data, says; a text that says nothing runs for a second.
     pub(crate) fn of_task(task: &v1::TaskInfo) -> Self {
-        let command = task.command.as_ref().and_then(|command| command.value.clone());
-        let data = || task.data.as_ref().map(|data| String::from_utf8_lossy(data).into_owned());
+        let command = task
+            .command
+            .as_ref()
+            .and_then(|command| command.value.clone());
+        let data = || {
+            task.data
+                .as_ref()
+                .map(|data| String::from_utf8_lossy(data).into_owned())
+        };
         Self::read(&command.or_else(data).unwrap_or_default())
     }
 

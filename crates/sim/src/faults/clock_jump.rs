@@ -11,7 +11,11 @@ pub(super) const SOURCE: Source = Source {
 
 fn fire(world: &mut World) {
     let seconds = world.draws.spread((1, 100_000)) as i64;
-    let seconds = if world.draws.coin() { seconds } else { -seconds };
+    let seconds = if world.draws.coin() {
+        seconds
+    } else {
+        -seconds
+    };
     let skew_ns = seconds * 1_000_000_000;
     world.fired(Fault::ClockJumped);
     if world.draws.coin() {

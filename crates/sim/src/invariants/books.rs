@@ -116,11 +116,6 @@ impl Books {
         self.plans.get(*self.schedulers.get(framework)?)
     }
 
-    /// The place of the host whose agent has this id.
-    pub(crate) fn host(&self, id: &AgentId) -> Option<usize> {
-        self.agents.iter().position(|agent| agent.id.as_ref() == Some(id))
-    }
-
     pub(super) fn see(&mut self, now_us: u64, seen: &Seen<'_>) {
         match seen {
             Seen::MasterStarts { master } | Seen::MasterEnds { master } => {
@@ -207,7 +202,10 @@ fn resources(wire: &[v1::Resource]) -> Resources {
 
 impl MasterBook {
     pub(crate) fn live_tasks(&self) -> Vec<TaskKey> {
-        let live = self.tasks.iter().filter(|(_, task)| !is_terminal(task.state));
+        let live = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| !is_terminal(task.state));
         live.map(|(key, _)| key.clone()).collect()
     }
 
@@ -385,7 +383,8 @@ impl AgentBook {
             AgentDelta::Recovered => self.recovered = true,
             AgentDelta::Framework(info) => {
                 if let Some(id) = &info.id {
-                    self.frameworks.insert(FrameworkId::from(id), (**info).clone());
+                    self.frameworks
+                        .insert(FrameworkId::from(id), (**info).clone());
                 }
             }
             AgentDelta::FrameworkCompleted(framework) => {

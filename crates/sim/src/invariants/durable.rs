@@ -188,7 +188,9 @@ impl Durable {
             let task = &launch.task.task_id.value;
             let path = format!("/runs/{}/tasks/{task}/task.info", container.value());
             let written = disk.has(&path);
-            found.check(TASK, written, || format!("task {task} in container {container}"));
+            found.check(TASK, written, || {
+                format!("task {task} in container {container}")
+            });
         }
         if let Some(acknowledged) = &event.acknowledged {
             let key = (framework.clone(), TaskId::from(&acknowledged.task_id));

@@ -97,7 +97,10 @@ impl Invariant for Fenced {
                 };
                 let fenced = matches!(output, Output::Effect(effect) if *effect == counts);
                 found.check(OBEYED, fenced, || {
-                    format!("agent{} obeys a leader of epoch {epoch}: {output:?}", agent + 1)
+                    format!(
+                        "agent{} obeys a leader of epoch {epoch}: {output:?}",
+                        agent + 1
+                    )
                 });
             }
             Seen::AgentWakes { agent } | Seen::AgentRests { agent } => {

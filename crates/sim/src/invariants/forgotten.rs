@@ -167,15 +167,19 @@ impl Forgotten {
             // What an agent lost before it was written, at the very moment when the leader that had
             // just sent it fell, nobody can know; the framework's reconciliation finds it.
             let owed = reached.owed || reached.durable;
-            found.check(ANSWERED, !owed || on_agent || in_master || in_digest, || {
-                format!(
-                    "{} {}, which reached agent{} at {} s",
-                    key.0,
-                    key.1,
-                    reached.agent + 1,
-                    reached.since_us / SECOND_US
-                )
-            });
+            found.check(
+                ANSWERED,
+                !owed || on_agent || in_master || in_digest,
+                || {
+                    format!(
+                        "{} {}, which reached agent{} at {} s",
+                        key.0,
+                        key.1,
+                        reached.agent + 1,
+                        reached.since_us / SECOND_US
+                    )
+                },
+            );
         }
     }
 

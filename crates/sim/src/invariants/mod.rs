@@ -18,8 +18,8 @@ mod updates;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use meseta_agent::event::Event as AgentEvent;
 use meseta_agent::Agent;
+use meseta_agent::event::Event as AgentEvent;
 use meseta_master::Master;
 use meseta_master::event::Event as MasterEvent;
 use meseta_master::registry::Registry;
@@ -34,40 +34,71 @@ use crate::workloads::FrameworkPlan;
 
 /// Something that happened.
 #[derive(Debug)]
+#[allow(
+    dead_code,
+    reason = "the whole vocabulary; no invariant needs every word of it"
+)]
 pub(crate) enum Seen<'a> {
     /// The process of a master starts.
-    MasterStarts { master: usize },
+    MasterStarts {
+        master: usize,
+    },
     /// It asks to end.
-    MasterExits { master: usize, reason: &'a str },
+    MasterExits {
+        master: usize,
+        reason: &'a str,
+    },
     /// It is gone.
-    MasterEnds { master: usize },
+    MasterEnds {
+        master: usize,
+    },
     /// It takes an event …
     MasterTakes {
         master: usize,
         event: &'a MasterEvent,
     },
     /// … or looks at its timers and finished writes …
-    MasterWakes { master: usize },
+    MasterWakes {
+        master: usize,
+    },
     /// … does these one after the other …
     MasterDoes {
         master: usize,
         output: &'a Output<Master>,
     },
     /// … and is done with it.
-    MasterRests { master: usize },
+    MasterRests {
+        master: usize,
+    },
     /// The same of an agent.
-    AgentStarts { agent: usize },
-    AgentExits { agent: usize, reason: &'a str },
-    AgentEnds { agent: usize },
-    AgentTakes { agent: usize, event: &'a AgentEvent },
-    AgentWakes { agent: usize },
+    AgentStarts {
+        agent: usize,
+    },
+    AgentExits {
+        agent: usize,
+        reason: &'a str,
+    },
+    AgentEnds {
+        agent: usize,
+    },
+    AgentTakes {
+        agent: usize,
+        event: &'a AgentEvent,
+    },
+    AgentWakes {
+        agent: usize,
+    },
     AgentDoes {
         agent: usize,
         output: &'a Output<Agent>,
     },
-    AgentRests { agent: usize },
+    AgentRests {
+        agent: usize,
+    },
     /// The host of an agent lost power.
-    PowerLost { agent: usize },
+    PowerLost {
+        agent: usize,
+    },
     /// A request of an agent to its disk was carried out, or failed.
     Flushed {
         agent: usize,
@@ -75,7 +106,10 @@ pub(crate) enum Seen<'a> {
         done: bool,
     },
     /// A directory went, as the agent wanted.
-    DirectoryRemoved { agent: usize, path: &'a str },
+    DirectoryRemoved {
+        agent: usize,
+        path: &'a str,
+    },
     /// The program of a container starts.
     ContainerRuns {
         agent: usize,
@@ -116,7 +150,10 @@ pub(crate) enum Seen<'a> {
         ops: &'a [(u64, Bytes)],
     },
     /// An op is agreed on.
-    Committed { index: u64, op: &'a Bytes },
+    Committed {
+        index: u64,
+        op: &'a Bytes,
+    },
 }
 
 /// Where invariants note what they checked and what they found.
@@ -231,12 +268,7 @@ impl Oracle {
     }
 
     /// A check that is made from outside.
-    pub(crate) fn check(
-        &mut self,
-        kind: &'static str,
-        holds: bool,
-        what: impl FnOnce() -> String,
-    ) {
+    pub(crate) fn check(&mut self, kind: &'static str, holds: bool, what: impl FnOnce() -> String) {
         self.found.check(kind, holds, what);
     }
 

@@ -37,13 +37,14 @@ impl Invariant for Replies {
                 self.masters[*master].clear();
             }
             Seen::AgentStarts { agent } | Seen::AgentEnds { agent } => self.agents[*agent].clear(),
-            Seen::MasterTakes { master, event } => match event {
-                MasterEvent::SchedulerCalled { request, .. }
-                | MasterEvent::OperatorCalled { request, .. } => {
-                    self.masters[*master].insert(*request);
-                }
-                _ => {}
-            },
+            Seen::MasterTakes {
+                master,
+                event:
+                    MasterEvent::SchedulerCalled { request, .. }
+                    | MasterEvent::OperatorCalled { request, .. },
+            } => {
+                self.masters[*master].insert(*request);
+            }
             Seen::AgentTakes {
                 agent,
                 event: AgentEvent::ExecutorCalled { request, .. },

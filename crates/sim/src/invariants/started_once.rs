@@ -65,7 +65,10 @@ impl Invariant for StartedOnce {
                 *started += 1;
                 let sent = self.sent.get(&key).copied().unwrap_or(0);
                 found.check(STARTED, *started <= sent, || {
-                    format!("{} {} started {started} times, sent {sent} times", key.0, key.1)
+                    format!(
+                        "{} {} started {started} times, sent {sent} times",
+                        key.0, key.1
+                    )
                 });
             }
             _ => {}

@@ -65,7 +65,12 @@ impl Terminal {
                 self.over.remove(&at);
             }
             found.check(AGENT, before.is_none() || anew, || {
-                format!("{} {} on agent{} is {list:?} again", at.2.0, at.2.1, agent + 1)
+                format!(
+                    "{} {} on agent{} is {list:?} again",
+                    at.2.0,
+                    at.2.1,
+                    agent + 1
+                )
             });
         }
     }

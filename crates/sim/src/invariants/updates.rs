@@ -69,9 +69,17 @@ impl Updates {
         );
         let stream = self.streams.entry((agent, key.clone())).or_default();
         if !stream.sent.contains(uuid) {
-            let waiting = stream.sent.iter().find(|sent| !stream.acknowledged.contains(*sent));
+            let waiting = stream
+                .sent
+                .iter()
+                .find(|sent| !stream.acknowledged.contains(*sent));
             found.check(ONE, waiting.is_none(), || {
-                format!("agent{} sends the next update of {} {}", agent + 1, key.0, key.1)
+                format!(
+                    "agent{} sends the next update of {} {}",
+                    agent + 1,
+                    key.0,
+                    key.1
+                )
             });
             stream.sent.push(uuid.clone());
         }
@@ -109,7 +117,10 @@ impl Updates {
     }
 
     fn executor_says(&mut self, container: &ContainerId, call: &executor::Call) {
-        let again = call.subscribe.iter().flat_map(|s| &s.unacknowledged_updates);
+        let again = call
+            .subscribe
+            .iter()
+            .flat_map(|s| &s.unacknowledged_updates);
         for update in again.chain(&call.update) {
             let Some(uuid) = &update.status.uuid else {
                 continue;
@@ -125,7 +136,12 @@ impl Updates {
         }
     }
 
-    fn scheduler_hears(&mut self, framework: &FrameworkId, status: &v1::TaskStatus, found: &mut Found) {
+    fn scheduler_hears(
+        &mut self,
+        framework: &FrameworkId,
+        status: &v1::TaskStatus,
+        found: &mut Found,
+    ) {
         let Some(uuid) = status.uuid.as_ref().filter(|uuid| !uuid.is_empty()) else {
             return;
         };
@@ -141,7 +157,10 @@ impl Updates {
         let missed = earlier.filter(|said| !self.heard.contains(*said)).count();
         found.check(ORDER, missed == 0, || {
             let state = status.state().as_str_name();
-            format!("{} {}: {missed} updates before {state} were not heard", key.0, key.1)
+            format!(
+                "{} {}: {missed} updates before {state} were not heard",
+                key.0, key.1
+            )
         });
     }
 
@@ -187,14 +206,16 @@ impl Invariant for Updates {
             }
             Seen::AgentTakes {
                 agent,
-                event: Event::MessageReceived { message, .. },
+                event:
+                    Event::MessageReceived {
+                        message: Message::StatusUpdateAcknowledgement(ack),
+                        ..
+                    },
             } => {
-                if let Message::StatusUpdateAcknowledgement(ack) = message {
-                    let framework = FrameworkId::from(&ack.framework_id);
-                    let key = (framework, TaskId::from(&ack.task_id));
-                    if let Some(stream) = self.streams.get_mut(&(*agent, key)) {
-                        stream.acknowledged.insert(ack.uuid.clone());
-                    }
+                let framework = FrameworkId::from(&ack.framework_id);
+                let key = (framework, TaskId::from(&ack.task_id));
+                if let Some(stream) = self.streams.get_mut(&(*agent, key)) {
+                    stream.acknowledged.insert(ack.uuid.clone());
                 }
             }
             Seen::AgentDoes {
@@ -234,7 +255,9 @@ impl Invariant for Updates {
 
     fn settle(&mut self, books: &Books, found: &mut Found) {
         for (uuid, taken) in &self.taken {
-            let trusted = books.plan(&taken.key.0).is_some_and(|plan| !plan.is_wrong());
+            let trusted = books
+                .plan(&taken.key.0)
+                .is_some_and(|plan| !plan.is_wrong());
             let same_life = self.lives.get(&taken.agent) == Some(&taken.life);
             let up = books.agents[taken.agent].up;
             if !trusted || !up || !(taken.checkpoint || same_life) {

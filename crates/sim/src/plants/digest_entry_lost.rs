@@ -19,7 +19,7 @@ impl Plant for Planted {
             };
             if let Ok(Op::DigestChanged { removed, .. }) = Op::decode(op) {
                 self.batches += 1;
-                if self.batches % 3 == 0 {
+                if self.batches.is_multiple_of(3) {
                     let added = Vec::new();
                     *op = Op::DigestChanged { added, removed }.encode();
                 }

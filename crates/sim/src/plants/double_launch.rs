@@ -19,7 +19,7 @@ impl Plant for Planted {
                 Output::Effect(Effect::SendEvent { stream, event }) if event.launch.is_some() => {
                     self.launches += 1;
                     let (stream, event) = (stream.clone(), event.clone());
-                    (self.launches % 5 == 0).then_some(Effect::SendEvent { stream, event })
+                    (self.launches.is_multiple_of(5)).then_some(Effect::SendEvent { stream, event })
                 }
                 _ => None,
             };

@@ -19,6 +19,9 @@ impl Plant for Planted {
             },
             _ => false,
         };
-        outputs.into_iter().filter(|output| !is_lost(output)).collect()
+        outputs
+            .into_iter()
+            .filter(|output| !is_lost(output))
+            .collect()
     }
 }

@@ -10,6 +10,6 @@ pub(super) struct Planted {
 impl Plant for Planted {
     fn reports_before_flush(&mut self) -> bool {
         self.writes += 1;
-        self.writes % 20 == 0
+        self.writes.is_multiple_of(20)
     }
 }

@@ -23,10 +23,7 @@ use meseta_runtime::Output;
 /// A mistake between the cores and the world.
 pub(crate) trait Plant {
     /// Before a master takes an event: the event, unless it is swallowed, and what is done besides.
-    fn before_master(
-        &mut self,
-        event: MasterEvent,
-    ) -> (Option<MasterEvent>, Vec<Output<Master>>) {
+    fn before_master(&mut self, event: MasterEvent) -> (Option<MasterEvent>, Vec<Output<Master>>) {
         (Some(event), Vec::new())
     }
 

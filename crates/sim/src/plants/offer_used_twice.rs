@@ -27,7 +27,11 @@ impl Planted {
         let Some(accept) = &call.accept else {
             return Vec::new();
         };
-        if !accept.offer_ids.iter().all(|id| self.used.contains(&id.value)) {
+        if !accept
+            .offer_ids
+            .iter()
+            .all(|id| self.used.contains(&id.value))
+        {
             return Vec::new();
         }
         let launches = accept.operations.iter().filter_map(|o| o.launch.as_ref());

@@ -44,11 +44,7 @@ impl Plant for Planted {
         all
     }
 
-    fn before_agent(
-        &mut self,
-        agent: usize,
-        event: Event,
-    ) -> (Option<Event>, Vec<Output<Agent>>) {
+    fn before_agent(&mut self, agent: usize, event: Event) -> (Option<Event>, Vec<Output<Agent>>) {
         // The next message from the master becomes the acknowledgement that nobody sent.
         let Event::MessageReceived {
             from,

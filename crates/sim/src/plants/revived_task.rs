@@ -28,7 +28,8 @@ impl Plant for Planted {
                 if let Some(update) = &mut event.update {
                     update.status.state = TaskState::TaskRunning as i32;
                 }
-                revived = (self.ends % 10 == 0).then_some(Effect::SendEvent { stream, event });
+                revived =
+                    (self.ends.is_multiple_of(10)).then_some(Effect::SendEvent { stream, event });
             }
             all.push(output);
             all.extend(revived.map(Output::Effect));

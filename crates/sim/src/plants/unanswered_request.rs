@@ -16,7 +16,7 @@ impl Plant for Planted {
         outputs.retain(|output| {
             let reply = matches!(output, Output::Effect(Effect::Reply { .. }));
             self.replies += u64::from(reply);
-            !(reply && self.replies % 20 == 0)
+            !(reply && self.replies.is_multiple_of(20))
         });
         outputs
     }

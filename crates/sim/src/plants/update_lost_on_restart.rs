@@ -40,7 +40,11 @@ impl Plant for Planted {
         (Some(event), Vec::new())
     }
 
-    fn after_agent(&mut self, _agent: usize, mut outputs: Vec<Output<Agent>>) -> Vec<Output<Agent>> {
+    fn after_agent(
+        &mut self,
+        _agent: usize,
+        mut outputs: Vec<Output<Agent>>,
+    ) -> Vec<Output<Agent>> {
         outputs.append(&mut self.owed);
         outputs
     }

@@ -21,7 +21,7 @@ impl Plant for Planted {
             }) = output
             {
                 self.ends += 1;
-                if self.ends % 10 == 0 {
+                if self.ends.is_multiple_of(10) {
                     *by *= 2;
                 }
             }

@@ -67,7 +67,11 @@ const WRONG: [Kind; 8] = [
 /// The frameworks of a run: a few good ones, and often a wrong one among them.
 pub(crate) fn draw(draws: &mut Draws) -> Vec<FrameworkPlan> {
     let good = 1 + draws.below(3);
-    let wrong = if draws.permille(550) { 1 + draws.below(2) } else { 0 };
+    let wrong = if draws.permille(550) {
+        1 + draws.below(2)
+    } else {
+        0
+    };
     let mut plans: Vec<FrameworkPlan> = (0..good)
         .map(|_| FrameworkPlan::draw(draws, Kind::Steady))
         .collect();

@@ -44,7 +44,11 @@ impl Workload for ReusedIds {
                 }
             }
         }
-        debug_assert!(acts.asked.iter().all(|(_, a)| a.call.r#type() != Type::Unknown));
+        debug_assert!(
+            acts.asked
+                .iter()
+                .all(|(_, a)| a.call.r#type() != Type::Unknown)
+        );
     }
 
     fn tick(&mut self, acts: &mut Acts<'_>) {

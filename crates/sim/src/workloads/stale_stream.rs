@@ -31,7 +31,8 @@ impl Workload for StaleStream {
     fn subscribed(&mut self, acts: &mut Acts<'_>) {
         self.steady.subscribed(acts);
         self.spoil(0, acts);
-        self.earlier.extend(acts.stream.iter().map(ToString::to_string));
+        self.earlier
+            .extend(acts.stream.iter().map(ToString::to_string));
         if acts.draws.coin() {
             // A new stream soon makes this one an earlier one.
             acts.hangs_up = true;

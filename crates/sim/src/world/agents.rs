@@ -107,16 +107,19 @@ impl World {
         let Some(mut files) = self.agents[a].files.take() else {
             return;
         };
-        let meta = files.read_back().into_iter().map(|entry| match entry.content {
-            EntryContent::File(bytes) => MetaEntry::File {
-                path: entry.path,
-                bytes,
-            },
-            EntryContent::Symlink(target) => MetaEntry::Symlink {
-                path: entry.path,
-                target,
-            },
-        });
+        let meta = files
+            .read_back()
+            .into_iter()
+            .map(|entry| match entry.content {
+                EntryContent::File(bytes) => MetaEntry::File {
+                    path: entry.path,
+                    bytes,
+                },
+                EntryContent::Symlink(target) => MetaEntry::Symlink {
+                    path: entry.path,
+                    target,
+                },
+            });
         let started = Started {
             seed: self.draws.bits(),
             boot_id: format!("boot-{}-{}", a + 1, self.agents[a].boot),

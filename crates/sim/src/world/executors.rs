@@ -236,9 +236,7 @@ impl World {
                     container: id,
                     event: &event,
                 });
-                self.note(|| {
-                    format!("executor {id} hears {}", show::executor_event(&event))
-                });
+                self.note(|| format!("executor {id} hears {}", show::executor_event(&event)));
                 CoreInput::Received(event)
             }
             ExecutorInput::Disconnected(subscription) => {
@@ -337,7 +335,8 @@ impl World {
         };
         if executor.wake_at.is_none_or(|planned| next < planned) {
             executor.wake_at = Some(next);
-            self.queue.plan(next, Happening::ExecutorWake(a, id.clone()));
+            self.queue
+                .plan(next, Happening::ExecutorWake(a, id.clone()));
         }
     }
 

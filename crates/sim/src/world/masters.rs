@@ -217,8 +217,7 @@ impl World {
             Effect::Changed(delta) => self.note(|| show::master_delta(m, &delta)),
             Effect::Count { .. } => {}
             Effect::SnapshotRegistry { index, bytes } => {
-                self.agreement
-                    .snapshot(self.now_us, m as u64, index, bytes);
+                self.agreement.snapshot(self.now_us, m as u64, index, bytes);
             }
             Effect::Exit { reason } => {
                 process.exits.get_or_insert(reason);

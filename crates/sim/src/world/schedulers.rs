@@ -78,12 +78,18 @@ pub(crate) enum SchedulerHappening {
 
 impl SchedulerHost {
     pub(super) fn reads(&self) -> bool {
-        self.workload.as_ref().is_none_or(|workload| workload.reads())
+        self.workload
+            .as_ref()
+            .is_none_or(|workload| workload.reads())
     }
 
     /// Whether all that it wanted is over, as far as it knows.
     pub(crate) fn is_done(&self) -> bool {
-        self.ended || self.workload.as_ref().is_some_and(|workload| workload.is_done())
+        self.ended
+            || self
+                .workload
+                .as_ref()
+                .is_some_and(|workload| workload.is_done())
     }
 
     /// What it still waits for, for people.

@@ -172,12 +172,7 @@ impl World {
     }
 
     /// Breaks a stream; each side learns it after its own while.
-    pub(crate) fn break_stream(
-        &mut self,
-        id: &StreamId,
-        master_after: u64,
-        scheduler_after: u64,
-    ) {
+    pub(crate) fn break_stream(&mut self, id: &StreamId, master_after: u64, scheduler_after: u64) {
         self.later(master_after, Happening::StreamLostAtMaster(id.clone()));
         self.later(
             scheduler_after,
