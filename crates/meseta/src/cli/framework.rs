@@ -144,13 +144,30 @@ impl Framework {
         Ok(())
     }
 
-    /// The next thing that happens.
+    /// The next thing that happens. Dropped half-way it may lose one; where something else is waited
+    /// for as well, wait for [`Framework::event`] and take it in after.
     ///
     /// # Errors
     /// The stream ended: the master is gone, or it removed this framework.
     pub async fn next(&mut self) -> anyhow::Result<Happening> {
+        let event = self.event().await?;
+        self.take_in(event).await
+    }
+
+    /// The next event. Nothing is lost when this is dropped while it waits.
+    ///
+    /// # Errors
+    /// As [`Framework::next`].
+    pub async fn event(&mut self) -> anyhow::Result<scheduler::Event> {
         let event = self.events.next().await?;
-        let event = event.context("the master ended the stream")?;
+        event.context("the master ended the stream")
+    }
+
+    /// Answers an event, and says what it means. To be waited for to its end.
+    ///
+    /// # Errors
+    /// The master cannot be told, or says that something is wrong.
+    pub async fn take_in(&mut self, event: scheduler::Event) -> anyhow::Result<Happening> {
         if let Some(error) = event.error {
             return Err(anyhow!("the master says: {}", error.message));
         }

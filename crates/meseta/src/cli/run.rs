@@ -229,7 +229,10 @@ impl Session {
             };
             let give_up = timeout.filter(|_| !self.all_run()).unwrap_or(never);
             tokio::select! {
-                happening = self.framework.next() => self.happened(happening?).await?,
+                event = self.framework.event() => {
+                    let happening = self.framework.take_in(event?).await?;
+                    self.happened(happening).await?;
+                }
                 () = sleep_until(look) => {
                     self.print_outputs(false).await?;
                     pause = (pause * 2).min(LOOK_LONGEST);
@@ -408,8 +411,8 @@ impl Session {
         let patience = Instant::now() + KILL_PATIENCE;
         while live.iter().any(|index| !self.over.contains(index)) {
             tokio::select! {
-                happening = self.framework.next() => {
-                    if let Happening::Update { index, status } = happening?
+                event = self.framework.event() => {
+                    if let Happening::Update { index, status } = self.framework.take_in(event?).await?
                         && is_over(status.state())
                     {
                         self.over.insert(index);
