@@ -35,8 +35,6 @@ faults! {
     MessageLost => "message lost",
     /// A message that came much later than others.
     MessageDelayed => "message delayed",
-    /// A message that left after another one and came before it, over another connection.
-    MessageReordered => "message reordered",
     /// An event stream of a scheduler broke, and both ends learnt it soon.
     StreamBroken => "stream broken",
     /// An event stream of a scheduler broke, and one end learnt it late.

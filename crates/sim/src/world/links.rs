@@ -32,8 +32,6 @@ const CONNECT_TIMEOUT_US: u64 = 5 * SECOND_US;
 pub(crate) struct Flight {
     /// When it was to arrive, had nothing come in between.
     pub(crate) at_us: u64,
-    /// Grows with every message of the run.
-    pub(crate) number: u64,
     pub(crate) from: Upid,
     pub(crate) to: Upid,
     pub(crate) epoch: Option<u64>,
@@ -59,8 +57,6 @@ pub(crate) struct Links {
     by_number: BTreeMap<u64, Connection>,
     /// The one that the sender writes to, whether it still works or not.
     current: BTreeMap<(Process, Process), u64>,
-    /// The number of the last message that arrived, by sender and receiver.
-    arrived: BTreeMap<(Process, Process), u64>,
 }
 
 impl Links {
@@ -133,13 +129,11 @@ impl World {
         conn.last_us = at_us;
         let flight = Flight {
             at_us,
-            number: self.next_number,
             from: Upid::new(from, owner.address()),
             to: to.clone(),
             epoch,
             message,
         };
-        self.next_number += 1;
         self.queue
             .plan(at_us, Happening::Arrive(number, Box::new(flight)));
     }
@@ -260,12 +254,6 @@ impl World {
         if !self.is_up(receiver) {
             let told = self.latency();
             return self.break_link(number, self.now_us, told);
-        }
-        let arrived = self.links.arrived.entry((owner, receiver)).or_default();
-        if flight.number < *arrived {
-            self.fired(Fault::MessageReordered);
-        } else {
-            *arrived = flight.number;
         }
         self.note(|| show::flight(&flight));
         let Flight {
