@@ -310,7 +310,11 @@ fn a_task_past_its_completion_time_fails_for_that_reason() {
         &expected,
     );
     assert_eq!(
-        story.core.unacknowledged.back().map(|u| u.update.status.reason()),
+        story
+            .core
+            .unacknowledged
+            .back()
+            .map(|u| u.update.status.reason()),
         Some(v1::task_status::Reason::MaxCompletionTimeReached)
     );
 }
@@ -362,7 +366,11 @@ fn shutdown_without_a_task_ends_at_once_and_lingering_is_bounded() {
     story.at_us += LINGER_US;
     story.check(Event::TimerFired(Timer::Linger), &["Exit { code: 1 }"]);
     assert_eq!(
-        story.core.unacknowledged.back().map(|u| u.update.status.state()),
+        story
+            .core
+            .unacknowledged
+            .back()
+            .map(|u| u.update.status.state()),
         Some(TaskState::TaskFinished)
     );
 }
