@@ -44,3 +44,19 @@ fn every_planted_bug_is_found() {
         );
     }
 }
+
+/// The seeds of `seeds.txt`, each with what it found.
+#[test]
+fn seeds_that_found_something_stay_well() {
+    let list = include_str!("../seeds.txt");
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    let mut count = 0;
+    for line in lines {
+        let (seed, why) = line.split_once(' ').unwrap_or((line, ""));
+        let seed = seed.parse().unwrap_or_else(|_| panic!("no seed: {line}"));
+        let violations = run(seed, None, false).violations;
+        assert!(violations.is_empty(), "{why}: {violations:?}");
+        count += 1;
+    }
+    assert!(count >= 10, "{count} seeds are not all");
+}

@@ -1,19 +1,53 @@
 //! What an agent gives (tasks, executors, offers) is never more than it has. (Issue 2, item 10; Mesos
 //! asserts the same in its sorters.)
 
+use meseta_agent::event::Effect;
+use meseta_agent::view::{Delta, TaskList};
+use meseta_runtime::Output;
+
+use super::books::AgentBook;
 use super::{Books, Found, Invariant, Seen};
 
 const FITS: &str = "allocated is at most total";
+const RUNS: &str = "what runs on an agent fits it";
 const EMPTY: &str = "a removed agent gives nothing";
 
 pub(super) struct Allocated;
 
+/// Tasks that an agent is about to run or runs, as far as their frameworks are not removed: what those
+/// leave is given to others while it still goes down.
+fn runs(agent: &AgentBook, place: usize, books: &Books, found: &mut Found) {
+    let mut left = agent.total.clone();
+    let live = agent.tasks.iter().filter(|((framework, _), task)| {
+        matches!(task.list, TaskList::Queued | TaskList::Launched)
+            && books.registry.frameworks().contains_key(framework)
+    });
+    let mut over = None;
+    for ((_, id), task) in live {
+        if !left.try_sub_assign(&task.resources) {
+            over = Some(id);
+        }
+    }
+    found.check(RUNS, over.is_none(), || {
+        let total = &agent.total;
+        format!("agent{} has {total} and no room for {over:?}", place + 1)
+    });
+}
+
 impl Invariant for Allocated {
     fn kinds(&self) -> &'static [&'static str] {
-        &[FITS, EMPTY]
+        &[FITS, EMPTY, RUNS]
     }
 
     fn see(&mut self, seen: &Seen<'_>, books: &Books, found: &mut Found) {
+        if let Seen::AgentDoes {
+            agent,
+            output: Output::Effect(Effect::Changed(Delta::Task { list, .. })),
+        } = seen
+            && *list == TaskList::Queued
+        {
+            return runs(&books.agents[*agent], *agent, books, found);
+        }
         let Seen::MasterDoes { master, .. } = seen else {
             return;
         };

@@ -58,6 +58,7 @@ pub(crate) struct MasterBook {
 pub(crate) struct AgentTask {
     pub(crate) container: ContainerId,
     pub(crate) list: AgentList,
+    pub(crate) resources: Resources,
 }
 
 /// One life of an agent.
@@ -67,6 +68,7 @@ pub(crate) struct AgentBook {
     pub(crate) recovered: bool,
     pub(crate) registered: bool,
     pub(crate) up: bool,
+    pub(crate) total: Resources,
     pub(crate) frameworks: BTreeMap<FrameworkId, v1::FrameworkInfo>,
     pub(crate) executors: BTreeMap<ContainerId, (FrameworkId, ExecutorId, String)>,
     /// Not acknowledged as over.
@@ -379,6 +381,7 @@ impl AgentBook {
             AgentDelta::Agent(view) => {
                 self.id = view.info.id.as_ref().map(AgentId::from);
                 self.registered = view.registered;
+                self.total = resources(&view.total);
             }
             AgentDelta::Recovered => self.recovered = true,
             AgentDelta::Framework(info) => {
@@ -424,8 +427,12 @@ impl AgentBook {
         if list == AgentList::Completed {
             self.tasks.remove(&key);
         } else {
-            let container = container.clone();
-            self.tasks.insert(key, AgentTask { container, list });
+            let row = AgentTask {
+                container: container.clone(),
+                list,
+                resources: resources(&task.resources),
+            };
+            self.tasks.insert(key, row);
         }
     }
 }
