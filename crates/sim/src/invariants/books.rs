@@ -7,7 +7,7 @@ use meseta_agent::event::Effect as AgentEffect;
 use meseta_agent::view::{Delta as AgentDelta, TaskList as AgentList};
 use meseta_master::event::Effect as MasterEffect;
 use meseta_master::registry::{Op, Registry};
-use meseta_master::view::{AgentFate, Delta as MasterDelta, TaskList as MasterList};
+use meseta_master::view::{AgentFate, AgentView, Delta as MasterDelta, TaskList as MasterList};
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, OfferId, TaskId};
 use meseta_model::resources::Resources;
 use meseta_model::task_state::is_terminal;
@@ -231,15 +231,7 @@ impl MasterBook {
                     ..Self::default()
                 };
             }
-            MasterDelta::Agent(view) => {
-                let id = view.info.id.as_ref().map(AgentId::from);
-                let id = id.unwrap_or_else(|| AgentId::from(""));
-                let row = self.agents.entry(id.clone()).or_default();
-                row.total = resources(&view.total);
-                row.recovered = view.recovered;
-                row.active = view.active;
-                self.touched = Some(id);
-            }
+            MasterDelta::Agent(view) => self.agent_changed(view),
             MasterDelta::AgentRemoved { agent, to } => self.agent_removed(agent, *to),
             MasterDelta::TaskAdded { task, list } => self.task_added(now_us, task, *list),
             MasterDelta::TaskUpdated {
@@ -296,6 +288,16 @@ impl MasterBook {
             | MasterDelta::FrameworkForgotten(_)
             | MasterDelta::TaskForgotten { .. } => {}
         }
+    }
+
+    fn agent_changed(&mut self, view: &AgentView) {
+        let id = view.info.id.as_ref().map(AgentId::from);
+        let id = id.unwrap_or_else(|| AgentId::from(""));
+        let row = self.agents.entry(id.clone()).or_default();
+        row.total = resources(&view.total);
+        row.recovered = view.recovered;
+        row.active = view.active;
+        self.touched = Some(id);
     }
 
     fn agent_removed(&mut self, agent: &AgentId, to: AgentFate) {
