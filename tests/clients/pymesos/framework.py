@@ -111,8 +111,11 @@ class Framework(Scheduler):
                 self.driver.declineOffer([offer.id], {"refuse_seconds": 1})
         return self.until("an offer", found)
 
-    def document(self, path, address=None):
-        with urllib.request.urlopen("http://%s%s" % (address or self.master, path), timeout=PATIENCE) as reply:
+    def fetch(self, path):
+        return urllib.request.urlopen("http://%s%s" % (self.master, path), timeout=PATIENCE)
+
+    def document(self, path):
+        with self.fetch(path) as reply:
             return json.load(reply)
 
 

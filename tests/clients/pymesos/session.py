@@ -10,6 +10,7 @@ def session(master):
     framework = Framework(master, "pymesos session", failover_timeout=60, role="*")
     framework.connect()
     framework.until("registration", lambda: framework.connections)
+    look_around(framework)
     offer = look_at(framework, framework.take_offer(roomy))
     launch(framework, offer)
     own_executor(framework)
@@ -21,6 +22,15 @@ def session(master):
     tear_down(framework)
     return "%d updates, %d messages, %d offers rescinded" % (
         len(framework.updates), len(framework.messages), len(framework.rescinded))
+
+
+def look_around(framework):
+    """What monitors and scripts ask first."""
+    check("the version", framework.document("/version")["version"].count(".") == 2)
+    check("that this one leads", framework.document("/metrics/snapshot?timeout=1secs")["master/elected"] == 1)
+    for prefix in ("", "/master"):
+        check("the flags", "allocation_interval" in framework.document(prefix + "/flags")["flags"])
+        check("the health", framework.fetch(prefix + "/health").read() == b"")
 
 
 def roomy(offer):
@@ -39,8 +49,10 @@ def look_at(framework, offer):
 def launch(framework, offer):
     own = executor("worker")
     shell = task(offer, "shell")
-    shell.command.value = "test \"$COLOR\" = red && test -d \"$MESOS_SANDBOX\""
-    shell.command.environment.variables = [dict(name="COLOR", value="red")]
+    shell.command.value = "test $COLOR-$TOKEN = red-hush && test -d \"$MESOS_SANDBOX\""
+    secret = dict(type="VALUE", value=dict(data=encode_data(b"hush")))
+    shell.command.environment.variables = [
+        dict(name="COLOR", value="red"), dict(name="TOKEN", type="SECRET", secret=secret)]
     argv = task(offer, "argv")
     argv.command.update(shell=False, value="/bin/sh", arguments=["sh", "-c", "exit 3"])
     framework.driver.launchTasks([offer.id], [
