@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(all, "cpus:4;mem:1024;disk:10;ports:[1-2]");
         let all = text("cpus:4;disk:10").expect("valid");
         assert!(
-            all.starts_with("cpus:4;disk:10;mem:") && all.ends_with(";ports:[31000-32000]"),
+            all.starts_with("cpus:4;mem:") && all.ends_with(";disk:10;ports:[31000-32000]"),
             "{all}"
         );
     }
