@@ -19,13 +19,17 @@ fn fire(world: &mut World) {
     // What is on its way may still arrive, behind what goes over the next connection.
     let on_its_way = world.draws.spread((1, 60 * MILLISECOND_US));
     let cut_after = world.now_us + on_its_way;
-    if world.draws.permille(300) {
-        world.fired(Fault::LinkHalfOpen);
-        let told = world.draws.spread((SECOND_US, 75 * SECOND_US));
-        world.break_link(link, cut_after, told);
+    let half_open = world.draws.permille(300);
+    world.fired(if half_open {
+        Fault::LinkHalfOpen
     } else {
-        world.fired(Fault::LinkBroken);
-        let told = world.draws.spread((100, 500 * MILLISECOND_US));
+        Fault::LinkBroken
+    });
+    let late = (SECOND_US, 75 * SECOND_US);
+    let soon = (100, 500 * MILLISECOND_US);
+    let twin = world.links.twin(link);
+    for link in [Some(link), twin].into_iter().flatten() {
+        let told = world.draws.spread(if half_open { late } else { soon });
         world.break_link(link, cut_after, told);
     }
 }

@@ -41,13 +41,13 @@ fn fire(world: &mut World) {
 }
 
 fn cut(world: &mut World, a: Process, b: Process, for_us: u64) {
-    let pair = if a < b { (a, b) } else { (b, a) };
-    let until = world.now_us + for_us;
-    let known = world.cuts.entry(pair).or_default();
-    *known = until.max(*known);
-    world.note(|| format!("{a} and {b} are cut off for {} ms", for_us / 1_000));
+    world.cut(a, b, for_us);
     for link in world.links.between(a, b) {
-        if world.draws.permille(600) {
+        if !world.draws.permille(600) {
+            continue;
+        }
+        let twin = world.links.twin(link);
+        for link in [Some(link), twin].into_iter().flatten() {
             let told = world.draws.spread((200 * MILLISECOND_US, 75 * SECOND_US));
             world.break_link(link, world.now_us, told);
         }

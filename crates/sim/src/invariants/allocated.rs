@@ -7,6 +7,7 @@ use meseta_runtime::Output;
 
 use super::books::AgentBook;
 use super::{Books, Found, Invariant, Seen};
+use crate::workloads::Kind;
 
 const FITS: &str = "allocated is at most total";
 const RUNS: &str = "what runs on an agent fits it";
@@ -15,12 +16,16 @@ const EMPTY: &str = "a removed agent gives nothing";
 pub(super) struct Allocated;
 
 /// Tasks that an agent is about to run or runs, as far as their frameworks are not removed: what those
-/// leave is given to others while it still goes down.
+/// leave is given to others while it still goes down. A master that finds one id on two agents charges
+/// one of them only, so that a framework that uses ids again is left out.
 fn runs(agent: &AgentBook, place: usize, books: &Books, found: &mut Found) {
     let mut left = agent.total.clone();
     let live = agent.tasks.iter().filter(|((framework, _), task)| {
         matches!(task.list, TaskList::Queued | TaskList::Launched)
             && books.registry.frameworks().contains_key(framework)
+            && books
+                .plan(framework)
+                .is_none_or(|plan| plan.kind != Kind::ReusedIds)
     });
     let mut over = None;
     for ((_, id), task) in live {

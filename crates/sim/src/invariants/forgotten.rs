@@ -15,7 +15,7 @@ use meseta_runtime::Output;
 
 use super::books::TaskKey;
 use super::durable::writes_of;
-use super::{Books, Found, Invariant, Seen};
+use super::{Books, Found, Invariant, Seen, told_update};
 use crate::limits::SECOND_US;
 
 const ANSWERED: &str = "somebody answers for every task";
@@ -106,27 +106,22 @@ impl Forgotten {
 
     /// The leader tells a framework of an end, or takes a task off its books for good.
     fn master_does(&mut self, effect: &MasterEffect, books: &Books) {
-        match effect {
-            MasterEffect::Changed(MasterDelta::TaskMoved {
-                framework,
-                task,
-                to: MasterList::Completed,
-                ..
-            }) => self.settle_task(&(framework.clone(), task.clone())),
-            MasterEffect::SendEvent { event, .. } => {
-                let Some(update) = &event.update else {
-                    return;
-                };
-                if !is_terminal(update.status.state()) {
-                    return;
-                }
-                let task = TaskId::from(&update.status.task_id);
-                let owners = books.schedulers.keys();
-                for framework in owners.cloned().collect::<Vec<_>>() {
-                    self.settle_task(&(framework, task.clone()));
-                }
+        if let MasterEffect::Changed(MasterDelta::TaskMoved {
+            framework,
+            task,
+            to: MasterList::Completed,
+            ..
+        }) = effect
+        {
+            self.settle_task(&(framework.clone(), task.clone()));
+        }
+        if let Some(status) = told_update(effect)
+            && is_terminal(status.state())
+        {
+            let task = TaskId::from(&status.task_id);
+            for framework in books.schedulers.keys() {
+                self.settle_task(&(framework.clone(), task.clone()));
             }
-            _ => {}
         }
     }
 

@@ -15,22 +15,25 @@ mod started_once;
 mod terminal;
 mod updates;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use meseta_agent::Agent;
 use meseta_agent::event::Event as AgentEvent;
 use meseta_master::Master;
-use meseta_master::event::Event as MasterEvent;
+use meseta_master::event::{Effect as MasterEffect, Event as MasterEvent};
 use meseta_master::registry::Registry;
 use meseta_model::ids::{ContainerId, FrameworkId, TaskId};
 use meseta_model::step::Write;
+use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::{self, executor, scheduler};
 use meseta_runtime::Output;
 
 pub(crate) use books::Books;
 
 use crate::workloads::FrameworkPlan;
+use crate::world::status_for_driver;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -154,6 +157,32 @@ pub(crate) enum Seen<'a> {
         index: u64,
         op: &'a Bytes,
     },
+}
+
+/// The update a master tells a framework by this effect, over whichever connection.
+pub(crate) fn told_update(effect: &MasterEffect) -> Option<Cow<'_, v1::TaskStatus>> {
+    match effect {
+        MasterEffect::SendEvent { event, .. } => {
+            event.update.as_ref().map(|u| Cow::Borrowed(&u.status))
+        }
+        MasterEffect::Send { message, .. } => match &**message {
+            Message::StatusUpdate(m) => Some(Cow::Owned(status_for_driver(m))),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The offer a master takes back by this effect, over whichever connection.
+pub(crate) fn told_rescind(effect: &MasterEffect) -> Option<&v1::OfferId> {
+    match effect {
+        MasterEffect::SendEvent { event, .. } => event.rescind.as_ref().map(|r| &r.offer_id),
+        MasterEffect::Send { message, .. } => match &**message {
+            Message::RescindResourceOffer(m) => Some(&m.offer_id),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Where invariants note what they checked and what they found.

@@ -9,10 +9,10 @@ use meseta_model::ids::{FrameworkId, OfferId};
 use meseta_model::resources::Resources;
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::internal::RunTaskMessage;
-use meseta_proto::mesos::v1::scheduler::call::Accept;
+use meseta_proto::mesos::v1;
 use meseta_runtime::Output;
 
-use super::{Books, Found, Invariant, Seen};
+use super::{Books, Found, Invariant, Seen, told_rescind};
 
 const NEW: &str = "an offer has a new id";
 const ONCE: &str = "an offer is answered once";
@@ -54,8 +54,8 @@ fn unallocated(wire: &[meseta_proto::mesos::v1::Resource]) -> Resources {
 }
 
 impl Book {
-    fn accept(&mut self, framework: &FrameworkId, accept: &Accept) {
-        let offers: Vec<OfferId> = accept.offer_ids.iter().map(OfferId::from).collect();
+    fn accept(&mut self, framework: &FrameworkId, offers: &[v1::OfferId]) {
+        let offers: Vec<OfferId> = offers.iter().map(OfferId::from).collect();
         let mut left = Resources::new();
         let mut all_stood = true;
         for offer in &offers {
@@ -106,19 +106,17 @@ impl Book {
                 found.check(ONCE, stood, || format!("{id} was answered before"));
                 self.closed_now.insert(id.clone());
             }
-            Effect::SendEvent { event, .. } => {
-                if let Some(rescind) = &event.rescind {
-                    let id = OfferId::from(&rescind.offer_id);
-                    let stood = self.closed_now.contains(&id);
-                    found.check(RESCINDED, stood, || format!("{id} did not stand"));
-                }
-            }
             Effect::Send { message, .. } => {
                 if let Message::RunTask(message) = &**message {
                     self.launched(message, found);
                 }
             }
             _ => {}
+        }
+        if let Some(id) = told_rescind(effect) {
+            let id = OfferId::from(id);
+            let stood = self.closed_now.contains(&id);
+            found.check(RESCINDED, stood, || format!("{id} did not stand"));
         }
     }
 }
@@ -136,7 +134,21 @@ impl Invariant for Offers {
                 event: Event::SchedulerCalled { call, .. },
             } => {
                 if let (Some(framework), Some(accept)) = (&call.framework_id, &call.accept) {
-                    self.masters[*master].accept(&FrameworkId::from(framework), accept);
+                    let framework = FrameworkId::from(framework);
+                    self.masters[*master].accept(&framework, &accept.offer_ids);
+                }
+            }
+            Seen::MasterTakes {
+                master,
+                event:
+                    Event::MessageReceived {
+                        message: Message::SchedulerCall(call),
+                        ..
+                    },
+            } => {
+                if let (Some(framework), Some(accept)) = (&call.framework_id, &call.accept) {
+                    let framework = FrameworkId::from(framework);
+                    self.masters[*master].accept(&framework, &accept.offer_ids);
                 }
             }
             Seen::MasterDoes {

@@ -7,12 +7,11 @@ use meseta_agent::event::{Effect as AgentEffect, Event as AgentEvent};
 use meseta_agent::view::Counter as AgentCounter;
 use meseta_master::event::Effect as MasterEffect;
 use meseta_master::view::{AgentFate, Counter as MasterCounter, Delta};
-use meseta_proto::mesos::v1::scheduler;
 use meseta_proto::mesos::v1::task_status::{Reason, Source};
 use meseta_proto::mesos::v1::{self, TaskState};
 use meseta_runtime::Output;
 
-use super::{Books, Found, Invariant, Seen};
+use super::{Books, Found, Invariant, Seen, told_update};
 
 const MASTER: &str = "a master's counters agree with a recount";
 const AGENT: &str = "an agent's counters agree with a recount";
@@ -90,14 +89,6 @@ fn master_counted(tellers: &mut Tellers, counter: MasterCounter, by: u64) {
     }
 }
 
-fn turned_down(tellers: &mut Tellers, event: &scheduler::Event) {
-    if let Some(update) = &event.update
-        && is_turned_down(&update.status)
-    {
-        tellers.recounted(ended(update.status.state()), 1);
-    }
-}
-
 impl Invariant for Recount {
     fn kinds(&self) -> &'static [&'static str] {
         &[MASTER, AGENT]
@@ -127,8 +118,12 @@ impl Invariant for Recount {
                         to: AgentFate::Unreachable,
                         ..
                     }) => tellers.recounted(UNREACHABLE.to_owned(), 1),
-                    MasterEffect::SendEvent { event, .. } => turned_down(tellers, event),
                     _ => {}
+                }
+                if let Some(status) = told_update(effect)
+                    && is_turned_down(&status)
+                {
+                    tellers.recounted(ended(status.state()), 1);
                 }
             }
             Seen::AgentDoes {

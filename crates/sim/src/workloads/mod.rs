@@ -36,6 +36,8 @@ pub(crate) struct FrameworkPlan {
     pub(crate) failover_timeout_s: u64,
     /// One connection for all calls keeps them in order.
     pub(crate) ordered: bool,
+    /// On a v0 driver instead of HTTP.
+    pub(crate) driver: bool,
 }
 
 /// The ways to be a framework.
@@ -98,6 +100,7 @@ impl FrameworkPlan {
                 draws.below(20)
             },
             ordered: draws.coin(),
+            driver: draws.permille(if is_steady { 250 } else { 0 }),
         }
     }
 
@@ -112,6 +115,7 @@ impl FrameworkPlan {
             multi_role: true,
             failover_timeout_s: 0,
             ordered: true,
+            driver: false,
         }
     }
 

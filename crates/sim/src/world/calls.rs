@@ -66,13 +66,6 @@ impl World {
         if self.draws.permille(self.plan.network.delayed_permille) {
             after += self.draws.between(self.plan.network.delay_us);
         }
-        let ends = (
-            Process::Master(flight.master),
-            Process::Scheduler(flight.scheduler),
-        );
-        if let Some(until) = self.cut_until(ends.0, ends.1) {
-            after += until - self.now_us;
-        }
         if self.draws.permille(self.plan.network.call_lost_permille) {
             self.fired(Fault::CallLost);
             return self.answer(&waiting(&flight), after, Answered::Lost(false));
@@ -85,6 +78,10 @@ impl World {
     pub(super) fn call_arrives(&mut self, flight: CallFlight) {
         let latency = self.latency();
         let m = flight.master;
+        let ends = (Process::Master(m), Process::Scheduler(flight.scheduler));
+        if self.cut_until(ends.0, ends.1).is_some() {
+            return self.hold(ends.0, ends.1, Happening::CallArrives(Box::new(flight)));
+        }
         let waits = waiting(&flight);
         if !self.is_up(Process::Master(m)) {
             return self.answer(&waits, latency, Answered::Lost(false));

@@ -25,6 +25,8 @@ pub(crate) enum Happening {
     Agreed,
     /// A listener of the detector learns who leads.
     Detect(Process),
+    /// Two hosts may reach each other again.
+    Heal((Process, Process)),
     /// An actor message reaches the host of its receiver, over this connection.
     Arrive(u64, Box<Flight>),
     /// The owner of a connection learns that it is gone.
@@ -68,6 +70,7 @@ impl World {
             Happening::Start(_)
             | Happening::Resume(_)
             | Happening::Agreed
+            | Happening::Heal(_)
             | Happening::Container(..)
             | Happening::Executor(..)
             | Happening::ExecutorWake(..)

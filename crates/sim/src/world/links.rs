@@ -74,6 +74,16 @@ impl Links {
         self.current.values().filter(working).copied().collect()
     }
 
+    /// A driver and its master have a connection each way, over the same wire: what breaks one breaks
+    /// the other too. A master that had lost only its own would end a framework that never hears of it.
+    pub(crate) fn twin(&self, number: u64) -> Option<u64> {
+        let conn = self.by_number.get(&number)?;
+        let ends = [conn.owner, conn.receiver];
+        let of_driver = ends.iter().any(|end| matches!(end, Process::Scheduler(_)));
+        let twin = self.current.get(&(conn.receiver, conn.owner));
+        twin.copied().filter(|_| of_driver)
+    }
+
     /// The connections between these two, in either direction.
     pub(crate) fn between(&self, a: Process, b: Process) -> Vec<u64> {
         let pairs = [(a, b), (b, a)];
@@ -198,7 +208,7 @@ impl World {
             match owner {
                 Process::Master(m) => self.master_event(m, MasterEvent::LinkBroken { peer }),
                 Process::Agent(a) => self.agent_event(a, AgentEvent::LinkBroken { peer }),
-                Process::Scheduler(_) => {}
+                Process::Scheduler(s) => self.driver_link_broken(s, &peer),
             }
         }
     }
@@ -242,14 +252,10 @@ impl World {
             self.note(|| format!("lost: {}", show::flight(&flight)));
             return self.fired(Fault::MessageLost);
         }
-        if let Some(until) = cut_until {
-            if let Some(conn) = self.links.by_number.get_mut(&number) {
-                conn.last_us = conn.last_us.max(until);
-            }
-            flight.at_us = until;
-            return self
-                .queue
-                .plan(until, Happening::Arrive(number, Box::new(flight)));
+        if cut_until.is_some() {
+            // It is lost if the connection breaks before the cut is mended.
+            flight.at_us = u64::MAX;
+            return self.hold(owner, receiver, Happening::Arrive(number, Box::new(flight)));
         }
         if !self.is_up(receiver) {
             let told = self.latency();
@@ -278,7 +284,7 @@ impl World {
                 };
                 self.agent_event(a, event);
             }
-            Process::Scheduler(s) => self.driver_hears(s, from, *message),
+            Process::Scheduler(s) => self.driver_hears(s, &from, &to.name, *message),
         }
     }
 

@@ -9,6 +9,7 @@ mod agreed;
 mod calls;
 mod containers;
 mod disk;
+mod drivers;
 mod executors;
 mod happening;
 mod links;
@@ -37,6 +38,7 @@ use crate::trace::Trace;
 pub(crate) use agents::AgentHost;
 pub(crate) use calls::{Answer, CallFlight};
 pub(crate) use containers::{CUSTOM_EXECUTOR, SimContainer};
+pub(crate) use drivers::status_for_driver;
 pub(crate) use happening::Happening;
 pub(crate) use links::{Flight, Links};
 pub(crate) use masters::MasterHost;
@@ -48,6 +50,11 @@ const WALL_START_NS: u64 = 1_767_225_600_000_000_000;
 
 /// Monotonic time at the start of every run; its zero is arbitrary, so it is not zero.
 const MONO_START_US: u64 = 1_000 * SECOND_US;
+
+/// Two hosts, whichever way they are named.
+fn pair(a: Process, b: Process) -> (Process, Process) {
+    if a < b { (a, b) } else { (b, a) }
+}
 
 /// A whole cluster and everything around it.
 pub(crate) struct World {
@@ -69,6 +76,8 @@ pub(crate) struct World {
     pub(crate) streams: Streams,
     /// Pairs of hosts that cannot reach each other, until when.
     pub(crate) cuts: BTreeMap<(Process, Process), u64>,
+    /// What waits for such a pair to reach each other again, in order.
+    held: BTreeMap<(Process, Process), Vec<Happening>>,
     /// Processes that stand still, and what waits for them.
     pub(crate) paused: BTreeMap<Process, Vec<Happening>>,
     /// Faults are off.
@@ -109,6 +118,7 @@ impl World {
             links: Links::default(),
             streams: Streams::default(),
             cuts: BTreeMap::new(),
+            held: BTreeMap::new(),
             paused: BTreeMap::new(),
             calm: false,
             agreed_at: None,
@@ -217,6 +227,7 @@ impl World {
             Happening::Wake(process, life) => self.wake(process, life),
             Happening::Agreed => self.agreed(),
             Happening::Detect(listener) => self.detect(listener),
+            Happening::Heal(pair) => self.heal(pair),
             Happening::Arrive(conn, flight) => self.message_arrives(conn, *flight),
             Happening::LinkTold(conn) => self.link_told(conn),
             Happening::StreamItem(stream, item) => self.stream_item(&stream, *item),
@@ -264,9 +275,32 @@ impl World {
 
     /// Whether packets between these two hosts get nowhere now, and until when.
     pub(crate) fn cut_until(&self, a: Process, b: Process) -> Option<u64> {
-        let pair = if a < b { (a, b) } else { (b, a) };
-        let until = self.cuts.get(&pair).copied();
+        let until = self.cuts.get(&pair(a, b)).copied();
         until.filter(|until| *until > self.now_us)
+    }
+
+    /// Cuts two hosts off from each other.
+    pub(crate) fn cut(&mut self, a: Process, b: Process, for_us: u64) {
+        let until = self.now_us + for_us;
+        let known = self.cuts.entry(pair(a, b)).or_default();
+        *known = until.max(*known);
+        self.note(|| format!("{a} and {b} are cut off for {} ms", for_us / 1_000));
+        self.later(for_us, Happening::Heal(pair(a, b)));
+    }
+
+    /// What would cross a cut waits until it is mended.
+    pub(crate) fn hold(&mut self, a: Process, b: Process, what: Happening) {
+        self.held.entry(pair(a, b)).or_default().push(what);
+    }
+
+    fn heal(&mut self, (a, b): (Process, Process)) {
+        if self.cut_until(a, b).is_some() {
+            // A later cut lasts longer; it has its own end.
+            return;
+        }
+        for happening in self.held.remove(&(a, b)).unwrap_or_default() {
+            self.happen(happening);
+        }
     }
 
     /// A process stands still for a while.
@@ -326,6 +360,9 @@ impl World {
         self.calm = true;
         self.plan.calm();
         self.cuts.clear();
+        for pair in self.held.keys().copied().collect::<Vec<_>>() {
+            self.heal(pair);
+        }
         for process in self.paused.keys().copied().collect::<Vec<_>>() {
             self.resume(process);
         }

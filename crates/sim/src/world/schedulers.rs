@@ -6,8 +6,6 @@
 use std::collections::BTreeMap;
 
 use meseta_model::edge::{Outcome, StreamId};
-use meseta_model::upid::Upid;
-use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::{self, scheduler};
 use scheduler::call::Type;
 
@@ -31,7 +29,11 @@ pub(crate) struct SchedulerHost {
     pub(crate) is_up: bool,
     pub(crate) plan: FrameworkPlan,
     workload: Option<Box<dyn Workload>>,
-    session: Session,
+    pub(super) session: Session,
+    /// Grows with every instance of a driver.
+    instance: u64,
+    /// A new instance of a driver insists on taking over.
+    pub(super) insists: bool,
     /// Survives restarts: real schedulers write it down.
     pub(crate) framework: Option<v1::FrameworkId>,
     /// The master said that the framework is gone, or it is to be.
@@ -46,17 +48,17 @@ pub(crate) struct SchedulerHost {
 
 /// One attempt to be subscribed, and what came of it.
 #[derive(Debug, Default)]
-struct Session {
-    number: u64,
-    stage: Stage,
+pub(super) struct Session {
+    pub(super) number: u64,
+    pub(super) stage: Stage,
     stream: Option<StreamId>,
-    master: Option<usize>,
+    pub(super) master: Option<usize>,
     heard_us: u64,
     backoff_us: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Stage {
+pub(super) enum Stage {
     #[default]
     Down,
     Subscribing,
@@ -77,6 +79,17 @@ pub(crate) enum SchedulerHappening {
 }
 
 impl SchedulerHost {
+    /// The name of a driver's actor.
+    pub(super) fn actor(&self) -> String {
+        format!("scheduler-{}", self.instance)
+    }
+
+    /// Another instance takes over, which has nothing but what was written down.
+    fn renew(&mut self) {
+        self.instance += 1;
+        self.insists = self.framework.is_some();
+    }
+
     pub(super) fn reads(&self) -> bool {
         self.workload
             .as_ref()
@@ -121,6 +134,8 @@ impl World {
             workload: Some(plan.workload(place, seed)),
             plan,
             session: Session::default(),
+            instance: 0,
+            insists: false,
             framework: None,
             ended: false,
             pending: BTreeMap::new(),
@@ -145,6 +160,7 @@ impl World {
         host.is_up = true;
         host.life += 1;
         host.session = Session::default();
+        host.renew();
         host.pending.clear();
         let life = host.life;
         self.note(|| format!("scheduler{} starts", s + 1));
@@ -166,7 +182,8 @@ impl World {
         match what {
             SchedulerHappening::Detected(m) => self.detected(s, m),
             SchedulerHappening::Retry(session) => {
-                if self.schedulers[s].session.number == session {
+                let own = &self.schedulers[s].session;
+                if own.number == session && own.stage != Stage::Subscribed {
                     self.subscribe(s);
                 }
             }
@@ -202,6 +219,8 @@ impl World {
         let silence = 5 * self.plan.settings.heartbeat_us;
         let session = &self.schedulers[s].session;
         let silent = self.now_us.saturating_sub(session.heard_us) > silence;
+        // A driver is sent no heartbeats.
+        let silent = silent && !self.schedulers[s].plan.driver;
         if session.stage != Stage::Down && silent {
             let number = session.number;
             self.note(|| format!("scheduler{} hears no heartbeats", s + 1));
@@ -247,6 +266,10 @@ impl World {
         };
         let asked = Box::new(asked);
         self.put_on_its_way(s, master, number, &asked, false);
+        if self.schedulers[s].plan.driver {
+            // A driver asks until it is answered.
+            self.retry_later(s);
+        }
     }
 
     fn retry_later(&mut self, s: usize) {
@@ -310,9 +333,6 @@ impl World {
             _ => self.work(s, |workload, acts| workload.heard(&event, acts)),
         }
     }
-
-    /// Actor messages for a v0 driver; the schedulers here speak HTTP.
-    pub(super) fn driver_hears(&mut self, _s: usize, _from: Upid, _message: Message) {}
 
     pub(super) fn scheduler_answered(
         &mut self,
@@ -396,7 +416,10 @@ impl World {
         let (Stage::Subscribed, Some(master)) = (host.session.stage, host.session.master) else {
             return;
         };
-        host.pending.insert(number, (asked.clone(), tries));
+        if !host.plan.driver {
+            // What a driver says is sent once.
+            host.pending.insert(number, (asked.clone(), tries));
+        }
         self.put_on_its_way(s, master, number, &asked, arrived);
     }
 
@@ -425,6 +448,9 @@ impl World {
             scheduler: s,
             call: &asked.call,
         });
+        if self.schedulers[s].plan.driver {
+            return self.driver_calls(s, master, &asked.call);
+        }
         self.send_call(flight);
     }
 
@@ -447,6 +473,7 @@ impl World {
         self.schedulers[s].is_up = false;
         self.paused.remove(&Process::Scheduler(s));
         self.drop_streams(Process::Scheduler(s));
+        self.drop_links(Process::Scheduler(s), false);
         let back = self.draws.spread((10 * MILLISECOND_US, 5 * SECOND_US));
         self.later(back, Happening::Start(Process::Scheduler(s)));
     }
@@ -457,6 +484,7 @@ impl World {
             return false;
         }
         self.schedulers[s].pending.clear();
+        self.schedulers[s].renew();
         self.work(s, |workload, _| workload.restarted());
         self.subscribe(s);
         true
@@ -476,6 +504,7 @@ impl World {
         host.ended = true;
         host.is_up = false;
         self.drop_streams(Process::Scheduler(s));
+        self.drop_links(Process::Scheduler(s), false);
         if let Some(framework) = self.schedulers[s].framework.clone() {
             self.dismiss(&framework);
         }

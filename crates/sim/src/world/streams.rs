@@ -147,10 +147,9 @@ impl World {
         if !stream.open_at_scheduler {
             return;
         }
-        if let Some(until) = self.cut_until(ends.0, ends.1) {
-            return self
-                .queue
-                .plan(until, Happening::StreamItem(id.clone(), Box::new(item)));
+        if self.cut_until(ends.0, ends.1).is_some() {
+            let item = Happening::StreamItem(id.clone(), Box::new(item));
+            return self.hold(ends.0, ends.1, item);
         }
         if !self.schedulers[s].reads() || self.schedulers[s].life != life {
             return;
