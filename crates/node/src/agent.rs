@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use crate::machine_resources;
 use crate::pump::{Finished, Perform, Pump};
 use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
+use crate::trash::Trash;
 
 /// How long [`RunningAgent::shut_down`] waits for executors to end by themselves.
 const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
@@ -85,6 +86,8 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
 
     let (events, received) = mpsc::channel(EVENTS);
     let (disk, finished) = start_disk(&meta)?;
+    let trash = work_dir.join("trash");
+    let trash = Trash::open(trash.clone()).map_err(StartError::path(&trash))?;
     let containers = Arc::new(start_containers(&config, &events)?);
     let links = links(own, &events, |peer| Event::LinkBroken { peer });
     // Before the port opens, so that nothing comes before it. The channel has room: it is new.
@@ -111,6 +114,7 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
         containers,
         events: events.clone(),
         work_dir,
+        trash,
         registered: registered_sender,
         exit: None,
         _server: server,
@@ -307,6 +311,7 @@ struct Performer {
     containers: Arc<Containerizer>,
     events: mpsc::Sender<Event>,
     work_dir: PathBuf,
+    trash: Trash,
     registered: watch::Sender<bool>,
     exit: Option<String>,
     _server: Server,
@@ -343,7 +348,7 @@ impl Performer {
             Effect::Reply { request, outcome } => self.api.reply(request, outcome),
             Effect::Changed(delta) => self.changed(&delta),
             Effect::Count { counter, by } => self.api.count(counter, by),
-            Effect::RemoveDirectory { path } => self.remove(path),
+            Effect::RemoveDirectory { path } => self.remove(&path),
             Effect::MeasureDisk => self.measure(),
             Effect::Exit { reason } => {
                 tracing::error!(reason, "the agent ends");
@@ -394,16 +399,12 @@ impl Performer {
         tokio::spawn(async move { events.send(event).await });
     }
 
-    fn remove(&self, path: String) {
-        if !Path::new(&path).starts_with(&self.work_dir) {
+    fn remove(&mut self, path: &str) {
+        if !Path::new(path).starts_with(&self.work_dir) {
             tracing::error!(path, "not removed: it is outside of the work directory");
             return;
         }
-        tokio::task::spawn_blocking(move || match std::fs::remove_dir_all(&path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(path, %error, "cannot remove a directory"),
-        });
+        self.trash.take(Path::new(path));
     }
 
     fn measure(&self) {

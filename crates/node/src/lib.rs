@@ -23,5 +23,6 @@ pub mod master;
 pub mod pump;
 mod start;
 mod task_process;
+mod trash;
 
 pub use start::{EVENTS, StartError};

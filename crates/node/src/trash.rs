@@ -1,0 +1,79 @@
+//! Directories on their way out.
+//!
+//! Their names are free at once, by a rename; what they held is deleted by another thread, which may
+//! take long. So what comes after may use a name again: a framework that was over may come back while
+//! its old directory is still being deleted.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where directories wait to be deleted.
+pub(crate) struct Trash {
+    directory: PathBuf,
+    next: u64,
+}
+
+impl Trash {
+    /// Opens `directory`, and deletes what an earlier process left there.
+    pub(crate) fn open(directory: PathBuf) -> io::Result<Self> {
+        std::fs::create_dir_all(&directory)?;
+        let mut next = 0;
+        for entry in std::fs::read_dir(&directory)? {
+            let entry = entry?;
+            let number = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
+            next = next.max(number.map_or(0, |number: u64| number.saturating_add(1)));
+            delete(entry.path());
+        }
+        Ok(Self { directory, next })
+    }
+
+    /// Takes a directory away. If it cannot be renamed (it is on another file system) this returns
+    /// once it is deleted.
+    pub(crate) fn take(&mut self, path: &Path) {
+        let kept = self.directory.join(self.next.to_string());
+        self.next += 1;
+        match std::fs::rename(path, &kept) {
+            Ok(()) => delete(kept),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => delete_now(path),
+        }
+    }
+}
+
+fn delete(path: PathBuf) {
+    tokio::task::spawn_blocking(move || delete_now(&path));
+}
+
+fn delete_now(path: &Path) {
+    match std::fs::remove_dir_all(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(path = %path.display(), %error, "cannot remove a directory"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_is_free_at_once_and_leftovers_go() {
+        let work_dir = tempfile::tempdir().expect("a directory");
+        let (directory, used) = (work_dir.path().join("trash"), work_dir.path().join("used"));
+        std::fs::create_dir_all(directory.join("7/below")).expect("leftovers");
+        std::fs::create_dir_all(used.join("below")).expect("a directory in use");
+
+        let mut trash = Trash::open(directory.clone()).expect("a trash");
+        trash.take(&used);
+        assert!(!used.exists());
+        trash.take(&used);
+        std::fs::create_dir_all(&used).expect("the name is free");
+        while std::fs::read_dir(&directory).expect("the trash").count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(used.exists());
+    }
+}
