@@ -280,10 +280,7 @@ impl World {
                 self.note(|| show::agent_delta(a, &delta));
             }
             Effect::Count { .. } => {}
-            Effect::RemoveDirectory { path } => {
-                let after = self.draws.between((100, 20 * MILLISECOND_US));
-                self.later(after, Happening::RemoveDirectory(a, path));
-            }
+            Effect::RemoveDirectory { path } => self.remove_directory(a, &path),
             Effect::MeasureDisk => {
                 let used = self.draws.below(1_001) as f64 / 1_000.0;
                 let life = self.agents[a].life;

@@ -46,8 +46,13 @@ impl World {
             return;
         };
         let welcome = event.r#type() == Type::Subscribed;
-        if stage == Stage::Down || welcome == (stage == Stage::Subscribed) {
-            // A driver that is disconnected listens to nothing, and is welcomed once.
+        let hears = match stage {
+            Stage::Subscribed => !welcome,
+            Stage::Down => false,
+            // Until it is welcomed it hears nothing but that, or that it will not be.
+            _ => welcome || event.r#type() == Type::Error,
+        };
+        if !hears {
             return;
         }
         if welcome {

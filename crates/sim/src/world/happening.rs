@@ -55,8 +55,6 @@ pub(crate) enum Happening {
     ExecutorWake(usize, ContainerId),
     /// An executor says something to its agent.
     ToAgent(usize, ContainerId, Box<Said>),
-    /// An agent's garbage goes.
-    RemoveDirectory(usize, String),
     /// Something for a scheduler.
     Scheduler(usize, Box<SchedulerHappening>),
     /// A source of faults strikes.
@@ -86,8 +84,7 @@ impl World {
             Happening::AnswerArrives(answer) => Some(Process::Scheduler(answer.scheduler)),
             Happening::FlushDone(agent, _)
             | Happening::AgentEvent(agent, ..)
-            | Happening::ToAgent(agent, ..)
-            | Happening::RemoveDirectory(agent, _) => Some(Process::Agent(*agent)),
+            | Happening::ToAgent(agent, ..) => Some(Process::Agent(*agent)),
             Happening::MasterEvent(master, ..) => Some(Process::Master(*master)),
             Happening::Scheduler(scheduler, _) => Some(Process::Scheduler(*scheduler)),
         }

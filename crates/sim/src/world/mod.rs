@@ -242,7 +242,6 @@ impl World {
             Happening::Executor(agent, id, input) => self.executor_input(agent, &id, *input),
             Happening::ExecutorWake(agent, id) => self.executor_wake(agent, &id),
             Happening::ToAgent(agent, id, said) => self.executor_said(agent, &id, *said),
-            Happening::RemoveDirectory(agent, path) => self.remove_directory(agent, &path),
             Happening::Scheduler(scheduler, what) => self.scheduler_happening(scheduler, *what),
             Happening::Fault(source) => self.fault(source),
         }
