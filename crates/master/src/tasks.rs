@@ -119,6 +119,9 @@ impl Reign {
     }
 
     /// Ends a task by the master's own word: state, status to the framework, books.
+    ///
+    /// A task whose end was passed on before keeps that end. Its framework may have been away then, and
+    /// the agent that would have said it again is not there to do so: the framework hears it once more.
     pub(crate) fn end_task(
         &mut self,
         turn: &mut Turn<'_>,
@@ -134,7 +137,10 @@ impl Reign {
         };
         let agent = task.agent.clone();
         let already_over = is_terminal(task.state);
-        let told = is_terminal(task.shown_state());
+        let passed_on = is_terminal(task.shown_state());
+        if passed_on {
+            self.tell_latest(turn, owner, id, task);
+        }
         let word = verdict.word(owner.is_partition_aware()).clone();
         let mut update = word.update(turn, framework, id, Some(&agent));
         update.executor_id = task.executor.as_ref().map(ExecutorId::to_wire);
@@ -157,7 +163,7 @@ impl Reign {
                 self.note_over(turn, &task);
             }
         }
-        if !told {
+        if !passed_on {
             self.forward(turn, framework, update, None);
         }
     }

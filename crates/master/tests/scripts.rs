@@ -377,6 +377,7 @@ scripts! {
     digest
     disconnect
     drivers
+    end_unheard
     executors
     failover
     happy_path
