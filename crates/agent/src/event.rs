@@ -4,7 +4,7 @@ use bytes::Bytes;
 use meseta_model::caller::Caller;
 use meseta_model::container::ContainerLimits;
 use meseta_model::container::{ContainerReport, LaunchSpec, RecoverableContainer};
-use meseta_model::edge::{Outcome, RequestId, StreamId};
+use meseta_model::edge::{Outcome, Refusal, RequestId, StreamId};
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use meseta_model::step::Seq;
 use meseta_model::upid::Upid;
@@ -38,7 +38,8 @@ pub enum Event {
         /// The actor we had linked to.
         peer: Upid,
     },
-    /// An executor's SUBSCRIBE, valid in itself; its answer (200) is out and the stream is open.
+    /// An executor's SUBSCRIBE, valid in itself. Its answer waits: the first event over the stream (or
+    /// its end) opens it with 200, [`Effect::RefuseStream`] refuses.
     ExecutorSubscribed {
         /// The new stream.
         stream: StreamId,
@@ -169,6 +170,14 @@ pub enum Effect {
     },
     /// End an executor's stream after what was written to it.
     CloseStream(StreamId),
+    /// Answer an executor's SUBSCRIBE with a refusal. The stream is not opened, and nothing else was
+    /// or will be said of it.
+    RefuseStream {
+        /// The stream that the SUBSCRIBE asked for.
+        stream: StreamId,
+        /// Why.
+        refusal: Refusal,
+    },
     /// Answer a request. Every request gets exactly one.
     Reply {
         /// Which.

@@ -35,15 +35,13 @@ impl Agent {
             Err(refusal) => Err(refusal),
         };
         match allowed {
-            Err(refusal) => return turn_away(out, stream, error_event(refusal.text)),
+            Err(refusal) => return out.push(Effect::RefuseStream { stream, refusal }),
             // It forked, its first process ended, and the rest of it comes too late.
-            Ok(State::Terminating | State::Terminated) => {
-                return turn_away(out, stream, event(Type::Shutdown));
-            }
+            Ok(State::Terminating | State::Terminated) => return turn_away(out, stream),
             Ok(State::Registering | State::Running) => {}
         }
         if self.is_shutting_down(&framework) {
-            return turn_away(out, stream, event(Type::Shutdown));
+            return turn_away(out, stream);
         }
         self.attach_stream(out, &framework, &id, stream);
         let subscribe = call.subscribe.unwrap_or_default();
@@ -333,18 +331,11 @@ pub(crate) fn kill_event(kill: executor::event::Kill) -> executor::Event {
     }
 }
 
-fn error_event(message: String) -> executor::Event {
-    executor::Event {
-        error: Some(executor::event::Error { message }),
-        ..event(Type::Error)
-    }
-}
-
-/// Its answer is out already, so the refusal goes over the stream, which then ends.
-fn turn_away(out: &mut Outbox<'_>, stream: StreamId, event: executor::Event) {
+/// It is known, and is to go.
+fn turn_away(out: &mut Outbox<'_>, stream: StreamId) {
     out.push(Effect::SendEvent {
         stream: stream.clone(),
-        event: Box::new(event),
+        event: Box::new(event(Type::Shutdown)),
     });
     out.push(Effect::CloseStream(stream));
 }

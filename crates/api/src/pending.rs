@@ -40,10 +40,7 @@ impl Asked {
         match tokio::time::timeout_at(self.deadline, &mut self.outcome).await {
             Ok(Ok(outcome)) => outcome.into(),
             Ok(Err(_)) => overloaded(true),
-            Err(_) => Answer::unavailable(format!(
-                "No decision within {} seconds; it may still be taken",
-                limits::ANSWER_TIMEOUT.as_secs()
-            )),
+            Err(_) => undecided(),
         }
     }
 
@@ -110,6 +107,14 @@ pub(crate) fn overloaded(ended: bool) -> Answer {
     } else {
         Answer::unavailable("Too many requests are waiting; try again")
     }
+}
+
+/// The answer when [`limits::ANSWER_TIMEOUT`] is over.
+pub(crate) fn undecided() -> Answer {
+    Answer::unavailable(format!(
+        "No decision within {} seconds; it may still be taken",
+        limits::ANSWER_TIMEOUT.as_secs()
+    ))
 }
 
 /// Hands the core an event that must not be lost, from where nobody can wait: at once if there is room,

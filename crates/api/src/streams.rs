@@ -12,8 +12,9 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use hyper::body::Frame;
-use meseta_model::edge::StreamId;
+use meseta_model::edge::{Refusal, StreamId};
 use meseta_proto::recordio;
+use tokio::sync::oneshot;
 
 use crate::limits;
 use crate::negotiate::MediaType;
@@ -23,6 +24,9 @@ use crate::server::Cut;
 pub(crate) fn framed(record: &[u8]) -> Bytes {
     recordio::record(record).into()
 }
+
+/// Whether a stream is opened, or why not.
+pub(crate) type Opening = Result<(), Refusal>;
 
 /// The sending end of a stream.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ struct Queue {
     held: bool,
     /// No more records come; what is queued still goes out.
     ended: bool,
+    /// Who waits to hear whether the stream is opened at all.
+    opening: Option<oneshot::Sender<Opening>>,
     waker: Option<Waker>,
 }
 
@@ -58,6 +64,22 @@ impl Stream {
         queue.records.push_front(record);
         queue.held = false;
         wake(&mut queue);
+    }
+
+    /// A stream that its first record or its end opens, unless [`Stream::refuse`] comes instead.
+    pub(crate) fn undecided(
+        media_type: MediaType,
+        cut: Cut,
+    ) -> (Arc<Self>, oneshot::Receiver<Opening>) {
+        let stream = Self::new(media_type, cut);
+        let (opening, decision) = oneshot::channel();
+        stream.lock().opening = Some(opening);
+        (stream, decision)
+    }
+
+    /// Does not open the stream. Without effect on one that is open.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.lock().decide(Err(refusal));
     }
 
     /// A stream over the connection that `cut` cuts.
@@ -93,6 +115,7 @@ impl Stream {
         }
         queue.bytes += record.len();
         queue.records.push_back(record);
+        queue.decide(Ok(()));
         wake(&mut queue);
     }
 
@@ -100,6 +123,7 @@ impl Stream {
     pub(crate) fn end(&self) {
         let mut queue = self.lock();
         queue.ended = true;
+        queue.decide(Ok(()));
         wake(&mut queue);
     }
 
@@ -111,6 +135,13 @@ impl Stream {
 }
 
 impl Queue {
+    fn decide(&mut self, decision: Opening) {
+        if let Some(opening) = self.opening.take() {
+            // Who went away meanwhile does not hear it.
+            let _ = opening.send(decision);
+        }
+    }
+
     fn next(&mut self) -> Option<Bytes> {
         if self.held {
             return None;

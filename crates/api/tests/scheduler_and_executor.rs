@@ -6,7 +6,7 @@ mod support;
 use meseta_agent::event as agent_event;
 use meseta_api::{Leadership, limits};
 use meseta_master::event::Event;
-use meseta_model::edge::{Outcome, Refusal, StreamId};
+use meseta_model::edge::{Outcome, Refusal, RefusalKind, StreamId};
 use meseta_proto::mesos::v1::{executor, scheduler};
 use support::{Answer, agent, master, master_with, post, soon};
 
@@ -317,18 +317,64 @@ async fn an_executor_subscribes_and_reports() {
     let agent_event::Event::ExecutorSubscribed { stream, .. } = agent.event().await else {
         panic!("not a subscription");
     };
-    client.head().await;
     let event = executor::Event {
         r#type: Some(executor::event::Type::Shutdown.into()),
         ..Default::default()
     };
     agent.api.send_event(&stream, &event);
+    assert_eq!(client.head().await.code(), 200);
     assert_eq!(
         client.chunk().await.unwrap(),
         b"19\n{\"type\":\"SHUTDOWN\"}"
     );
     let heartbeat = format!(r#"{{"type":"HEARTBEAT",{EXECUTOR_IDS}}}"#);
     assert_eq!(agent.post(EXECUTOR, JSON, &heartbeat).await.code(), 202);
+    drop(client);
+    assert_eq!(
+        agent.event().await,
+        agent_event::Event::StreamClosed { stream }
+    );
+}
+
+#[tokio::test]
+async fn a_subscription_that_the_core_refuses_gets_a_status() {
+    let mut agent = agent().await;
+    let mut client = agent.connect().await;
+    let body = format!(r#"{{"type":"SUBSCRIBE",{EXECUTOR_IDS},"subscribe":{{}}}}"#);
+    let invalid = |text| Refusal::new(RefusalKind::Invalid, text);
+    let unavailable = |text| Refusal::new(RefusalKind::Unavailable, text);
+    for (refusal, code) in [
+        (invalid("Framework cannot be found"), 400),
+        (invalid("Executor cannot be found"), 400),
+        (unavailable("Agent has not finished recovery"), 503),
+    ] {
+        client.write(post(EXECUTOR, JSON, &body)).await;
+        let agent_event::Event::ExecutorSubscribed { stream, .. } = agent.event().await else {
+            panic!("not a subscription");
+        };
+        agent.api.refuse_stream(&stream, refusal.clone());
+        let answer = client.answer().await;
+        assert_eq!((answer.code(), answer.text()), (code, refusal.text));
+    }
+    // The connection lives on, and of the streams nothing more is said.
+    client.write(post(EXECUTOR, JSON, &body)).await;
+    let agent_event::Event::ExecutorSubscribed { stream, .. } = agent.event().await else {
+        panic!("not a subscription");
+    };
+    agent.api.close_stream(&stream);
+    assert_eq!(client.head().await.code(), 200);
+    assert_eq!(client.chunk().await, None);
+}
+
+#[tokio::test]
+async fn an_executor_that_does_not_wait_for_its_stream_is_told_of() {
+    let mut agent = agent().await;
+    let mut client = agent.connect().await;
+    let body = format!(r#"{{"type":"SUBSCRIBE",{EXECUTOR_IDS},"subscribe":{{}}}}"#);
+    client.write(post(EXECUTOR, JSON, &body)).await;
+    let agent_event::Event::ExecutorSubscribed { stream, .. } = agent.event().await else {
+        panic!("not a subscription");
+    };
     drop(client);
     assert_eq!(
         agent.event().await,

@@ -291,9 +291,9 @@ fn lane(effect: &Effect) -> Option<Lane> {
     match effect {
         Effect::Link(peer) | Effect::Unlink(peer) => Some(Lane::Peer(peer.address)),
         Effect::Send { to, .. } => Some(Lane::Peer(to.address)),
-        Effect::SendEvent { stream, .. } | Effect::CloseStream(stream) => {
-            Some(Lane::Stream(stream.clone()))
-        }
+        Effect::SendEvent { stream, .. }
+        | Effect::CloseStream(stream)
+        | Effect::RefuseStream { stream, .. } => Some(Lane::Stream(stream.clone())),
         Effect::LaunchContainer(spec) => Some(Lane::Container(spec.container_id.clone())),
         Effect::ReleaseContainer(id) | Effect::DestroyContainer(id) => {
             Some(Lane::Container(id.clone()))
@@ -345,6 +345,7 @@ impl Performer {
             Effect::Send { to, message } => self.links.send("slave(1)", &to, &message, None),
             Effect::SendEvent { stream, event } => self.api.send_event(&stream, &event),
             Effect::CloseStream(stream) => self.api.close_stream(&stream),
+            Effect::RefuseStream { stream, refusal } => self.api.refuse_stream(&stream, refusal),
             Effect::Reply { request, outcome } => self.api.reply(request, outcome),
             Effect::Changed(delta) => self.changed(&delta),
             Effect::Count { counter, by } => self.api.count(counter, by),

@@ -14,10 +14,10 @@ use super::Agent;
 use crate::answer::Answer;
 use crate::codec::Endpoint;
 use crate::negotiate::MediaType;
-use crate::pending::{Asked, overloaded, tell};
+use crate::pending::{Asked, overloaded, tell, undecided};
 use crate::server::{Called, Cut, Request};
 use crate::streams::{Stream, StreamBody};
-use crate::{codec, negotiate, uuid};
+use crate::{codec, limits, negotiate, uuid};
 
 /// What becomes of a call.
 enum Decision {
@@ -28,7 +28,7 @@ enum Decision {
 pub(super) async fn answer(agent: &Arc<Agent>, request: Request) -> Answer {
     match decide(agent, &request) {
         Ok(Decision::Subscribe(media_type, call)) => {
-            subscribe(agent, media_type, request.cut, call).unwrap_or_else(|refused| refused)
+            subscribe(agent, media_type, request.cut, call).await
         }
         Ok(Decision::Asked(mut asked)) => asked.answer().await,
         Err(answer) => answer,
@@ -72,17 +72,18 @@ fn decide(agent: &Arc<Agent>, request: &Request) -> Result<Decision, Answer> {
     }
 }
 
-fn subscribe(
+/// Waits until the core has opened the stream or refused it.
+async fn subscribe(
     agent: &Arc<Agent>,
     media_type: MediaType,
     cut: Cut,
     call: Box<executor::Call>,
-) -> Result<Answer, Answer> {
+) -> Answer {
     let Ok(permit) = agent.events.try_reserve() else {
-        return Err(overloaded(agent.events.is_closed()));
+        return overloaded(agent.events.is_closed());
     };
     let id = StreamId::new(&uuid::random());
-    let stream = Stream::new(media_type, cut);
+    let (stream, decision) = Stream::undecided(media_type, cut);
     agent.streams.insert(id.clone(), stream.clone());
     permit.send(Event::ExecutorSubscribed {
         stream: id.clone(),
@@ -90,10 +91,16 @@ fn subscribe(
         call,
     });
     let told = agent.clone();
+    // From here on the core is told when the executor goes, also if it does not wait for its answer.
     let body = StreamBody::new(stream, move || {
         if told.streams.remove(&id).is_some() {
             tell(&told.events, Event::StreamClosed { stream: id });
         }
     });
-    Ok(Answer::stream(media_type.header(), body))
+    match tokio::time::timeout(limits::ANSWER_TIMEOUT, decision).await {
+        Ok(Ok(Ok(()))) => Answer::stream(media_type.header(), body),
+        Ok(Ok(Err(refusal))) => refusal.into(),
+        Ok(Err(_)) => overloaded(true),
+        Err(_) => undecided(),
+    }
 }

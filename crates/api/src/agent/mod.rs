@@ -18,7 +18,7 @@ use std::time::Instant;
 use meseta_agent::event::Event;
 use meseta_agent::view::{Counter, Delta};
 use meseta_model::capabilities::AgentCapabilities;
-use meseta_model::edge::{Outcome, RequestId, StreamId};
+use meseta_model::edge::{Outcome, Refusal, RequestId, StreamId};
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId};
 use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::agent_info::capability::Type as Capability;
@@ -174,8 +174,8 @@ impl AgentApi {
         self.edge.gauges.set(name, value);
     }
 
-    /// Writes an event to an executor's stream. A stream that is gone is fine: the core is told by
-    /// `StreamClosed`.
+    /// Writes an event to an executor's stream; the first one opens it. A stream that is gone is fine:
+    /// the core is told by `StreamClosed`.
     pub fn send_event(&self, stream: &StreamId, event: &wire::Event) {
         if let Some(stream) = self.edge.streams.get(stream) {
             stream.send(codec::record(stream.media_type, event));
@@ -186,6 +186,13 @@ impl AgentApi {
     pub fn close_stream(&self, stream: &StreamId) {
         if let Some(stream) = self.edge.streams.remove(stream) {
             stream.end();
+        }
+    }
+
+    /// Answers an executor's SUBSCRIBE with a refusal. No `StreamClosed` follows.
+    pub fn refuse_stream(&self, stream: &StreamId, refusal: Refusal) {
+        if let Some(stream) = self.edge.streams.remove(stream) {
+            stream.refuse(refusal);
         }
     }
 

@@ -73,9 +73,9 @@ fn lane(effect: &Effect) -> Option<Lane> {
     match effect {
         Effect::Link(peer) | Effect::Unlink(peer) => Some(Lane::Peer(peer.address)),
         Effect::Send { to, .. } => Some(Lane::Peer(to.address)),
-        Effect::SendEvent { stream, .. } | Effect::CloseStream(stream) => {
-            Some(Lane::Stream(stream.clone()))
-        }
+        Effect::SendEvent { stream, .. }
+        | Effect::CloseStream(stream)
+        | Effect::RefuseStream { stream, .. } => Some(Lane::Stream(stream.clone())),
         Effect::LaunchContainer(spec) => Some(Lane::Container(spec.container_id.clone())),
         Effect::ReleaseContainer(id) | Effect::DestroyContainer(id) => {
             Some(Lane::Container(id.clone()))
@@ -271,7 +271,9 @@ impl World {
                 self.send_message(own, "slave(1)", &to, message, None);
             }
             Effect::SendEvent { stream, event } => self.tell_executor(a, &stream, event),
-            Effect::CloseStream(stream) => self.close_executor_stream(a, &stream),
+            Effect::CloseStream(stream) | Effect::RefuseStream { stream, .. } => {
+                self.close_executor_stream(a, &stream);
+            }
             Effect::Reply { request, .. } => {
                 // Executors do not wait for answers; that there is one is checked elsewhere.
                 process.requests.remove(&request);
