@@ -46,8 +46,9 @@ pub struct Flusher<S> {
     storage: S,
     broken_files: BTreeMap<String, String>,
     broken_dirs: BTreeMap<String, String>,
-    /// Directories whose own entry was flushed by this process. One that an earlier process made may
-    /// have been made shortly before it ended, so it is flushed once more on first use.
+    /// Directories whose own entry, and that of each one they are in, was flushed by this process. One
+    /// that an earlier process made may have been made shortly before it ended, so it is flushed once
+    /// more on first use.
     durable_dirs: BTreeSet<String>,
 }
 
@@ -194,6 +195,19 @@ impl<S: Storage> Flusher<S> {
 
     /// Makes the directories that a path is in, and notes what must be flushed for them to last.
     fn make_dirs(&mut self, path: &str, progress: &mut Progress) -> Result<(), String> {
+        let dir = parent(path);
+        // The usual case, and paths are deep: what is there stands in directories that are there.
+        if self.durable_dirs.contains(dir) {
+            match self.storage.make_dir(dir) {
+                Ok(false) => return Ok(()),
+                // Somebody else removed it: what was known of it is about another one.
+                _ => drop(self.durable_dirs.remove(dir)),
+            }
+        }
+        self.make_each_dir(path, progress)
+    }
+
+    fn make_each_dir(&mut self, path: &str, progress: &mut Progress) -> Result<(), String> {
         for dir in ancestors(path) {
             let made = self
                 .storage
@@ -366,9 +380,14 @@ impl<S: Storage> Flusher<S> {
                 Err(error) => self.dir_failed(dir, &error, group),
             }
         }
-        let new_dirs = group.iter().flat_map(|progress| &progress.new_dirs);
-        let durable = new_dirs.filter(|dir| flushed.contains(parent(dir)));
-        self.durable_dirs.extend(durable.cloned());
+        // Outermost first: one in a directory that may not last does not last either.
+        let new_dirs: BTreeSet<_> = group.iter().flat_map(|p| &p.new_dirs).collect();
+        for dir in new_dirs {
+            let lasts = |dir: &str| dir.is_empty() || self.durable_dirs.contains(dir);
+            if flushed.contains(parent(dir)) && lasts(parent(dir)) {
+                self.durable_dirs.insert(dir.clone());
+            }
+        }
         if self.durable_dirs.len() > limits::DURABLE_DIRS {
             self.durable_dirs.clear();
         }

@@ -333,3 +333,25 @@ fn what_recovery_reads_survives_a_power_failure() {
     files.crash(&mut forgetful);
     assert_eq!(files.tree(), read, "and nothing else does");
 }
+
+#[test]
+fn a_directory_that_somebody_else_removed_is_made_to_last_again() {
+    use meseta_runtime::Storage;
+    let mut flusher = Flusher::new(MemoryFiles::new());
+    let append = |seq: u64| Request {
+        seq: Seq(seq),
+        writes: vec![Write::Append {
+            path: "outer/inner/log".to_owned(),
+            bytes: record(1),
+        }],
+    };
+    for removed in ["outer/inner", "outer"] {
+        assert_eq!(flusher.flush(&[append(1)]), [(Seq(1), Ok(()))]);
+        flusher.storage_mut().remove(removed).unwrap();
+        assert_eq!(flusher.flush(&[append(2)]), [(Seq(2), Ok(()))]);
+        let written = flusher.storage().tree();
+        assert_eq!(written.len(), 1);
+        flusher.storage_mut().crash(&mut |_| 0);
+        assert_eq!(flusher.storage().tree(), written, "after '{removed}' went");
+    }
+}
