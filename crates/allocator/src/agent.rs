@@ -6,6 +6,7 @@ use std::sync::Arc;
 use meseta_model::ids::AgentId;
 use smallvec::SmallVec;
 
+use crate::explain::Reason;
 use crate::filter::Filters;
 use crate::profile::Site;
 use crate::shape::{Needs, Shape, Shapes};
@@ -50,7 +51,22 @@ pub(crate) struct Agent {
 impl Agent {
     /// Whether some of it might be offered to somebody.
     pub(crate) fn is_offerable(&self) -> bool {
-        self.active && self.listed && self.enough
+        self.is_in_question().is_ok()
+    }
+
+    /// The same with the reason if not.
+    pub(crate) fn is_in_question(&self) -> Result<(), Reason> {
+        if !self.active {
+            Err(Reason::AgentInactive)
+        } else if !self.listed {
+            Err(Reason::NotListed)
+        } else if self.enough {
+            Ok(())
+        } else if self.free.is_empty() {
+            Err(Reason::NothingFree)
+        } else {
+            Err(Reason::TooLittleFree)
+        }
     }
 
     /// What this client has here.

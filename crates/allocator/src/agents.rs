@@ -8,10 +8,10 @@ use meseta_model::resources::{ResourceName, Resources};
 
 use crate::Allocator;
 use crate::agent::Agent;
-use crate::cycle::is_enough;
 use crate::filter::Filters;
 use crate::profile::{AgentProfile, Refused, Site, Used};
 use crate::shape::{GPUS, Needs, REMOTE, Shape};
+use crate::visit::is_enough;
 
 impl Allocator {
     /// An agent is there, active, with what is in use on it by frameworks that may still be unknown.

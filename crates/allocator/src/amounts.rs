@@ -5,6 +5,9 @@ use smallvec::SmallVec;
 
 use crate::limits;
 
+/// The position of gpus in every [`Amounts`].
+pub(crate) const GPUS_AT: usize = 1;
+
 /// The position that each resource name has in [`Amounts`].
 #[derive(Debug, Clone)]
 pub(crate) struct Kinds {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use meseta_model::resources::{Quantities, ResourceName, Scalar};
 
+use crate::policy::Scoring;
+
 /// The order in which roles, or the frameworks of a role, come to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SorterKind {
@@ -40,6 +42,12 @@ pub struct Config {
     pub recovery_timeout_us: u64,
     /// The region of the master's own `--domain`; agents of another region are remote.
     pub region: Option<String>,
+    /// Beyond Mesos: in which order agents are given away, and who comes first on them; of several
+    /// scores, the next decides where the one before sees no difference. None: random order, and
+    /// fairness alone.
+    pub scores: Vec<Scoring>,
+    /// What the score `scarce` keeps for those who need it.
+    pub scarce: BTreeSet<ResourceName>,
 }
 
 impl Default for Config {
@@ -65,6 +73,8 @@ impl Default for Config {
             recovery_factor: 0.8,
             recovery_timeout_us: 600_000_000,
             region: None,
+            scores: Vec::new(),
+            scarce: BTreeSet::from([ResourceName::Gpus]),
         }
     }
 }

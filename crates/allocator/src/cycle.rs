@@ -8,40 +8,42 @@ use std::sync::Arc;
 
 use meseta_model::resources::Resources;
 use meseta_model::rng::Rng;
-use smallvec::SmallVec;
 
 use crate::Allocator;
-use crate::agent::Agent;
-use crate::amounts::Amounts;
 use crate::config::SorterKind;
+use crate::policy::Standings;
 use crate::profile::Grant;
-use crate::quota::{Quotas, Stage};
+use crate::quota::Stage;
 use crate::random;
 use crate::shape::{REVOCABLE, SHARED, Shape, Shapes};
-use crate::sorter::{Client, Node, OWN, ROOT, Sorter};
+use crate::visit::{NOBODY, Visit, Watch};
 
 /// What a run needs and the next one can use again.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// By client: the visit that set it, and where the client's filters on that visit's agent begin.
-    marks: Vec<(u32, u32)>,
-    visit: u32,
+    pub(crate) marks: Vec<(u32, u32)>,
+    pub(crate) visit: u32,
     /// Decided on the agent at hand.
-    decided: Vec<(u32, Arc<Shape>)>,
+    pub(crate) decided: Vec<(u32, Arc<Shape>)>,
     /// Roles in random order.
-    roles: Vec<u32>,
+    pub(crate) roles: Vec<u32>,
     /// Frameworks of a role in random order.
-    queue: Vec<u32>,
+    pub(crate) queue: Vec<u32>,
+    /// Clients that a score puts first on the agent at hand, with their roles.
+    pub(crate) preferred: Vec<(f64, u32, u32)>,
     /// Roles that want offers with their chances, for random order.
-    chances: Vec<(u32, f64)>,
+    pub(crate) chances: Vec<(u32, f64)>,
+    /// What scores compare with.
+    pub(crate) standings: Standings,
     /// The last answer to whether the second is a part of the first. Both are kept alive, so that no
     /// other shape can be found at their addresses.
-    last_part: Option<(Arc<Shape>, Arc<Shape>, bool)>,
+    pub(crate) last_part: Option<(Arc<Shape>, Arc<Shape>, bool)>,
 }
 
 /// What a run hands out.
 #[derive(Default)]
-struct Handout {
+pub(crate) struct Handout {
     grants: Vec<(u32, u32, Arc<Shape>)>,
     /// Where the first stage's grants are, by agent and client.
     places: BTreeMap<(u32, u32), usize>,
@@ -59,18 +61,15 @@ impl Allocator {
             return Vec::new();
         }
         self.runs += 1;
-        self.sorter.refresh(&self.shapes.kinds);
-        if self.config.role_sorter == SorterKind::Random {
-            self.scratch.chances = random::chances(&self.sorter);
-        }
+        self.prepare();
         let mut handout = Handout::default();
         if self.quotas.has_lack() {
-            rng.shuffle(&mut agents);
+            self.line_up(&mut agents, rng);
             for slot in &agents {
                 self.visit(now_us, *slot, Stage::Guarantees, rng, &mut handout);
             }
         }
-        rng.shuffle(&mut agents);
+        self.line_up(&mut agents, rng);
         for slot in &agents {
             self.visit(now_us, *slot, Stage::Rest, rng, &mut handout);
         }
@@ -91,6 +90,33 @@ impl Allocator {
         }
     }
 
+    /// Works out what decisions are made from, as far as that changed.
+    pub(crate) fn prepare(&mut self) {
+        self.sorter.refresh(&self.shapes.kinds);
+        if self.config.role_sorter == SorterKind::Random {
+            self.scratch.chances = random::chances(&self.sorter);
+        }
+        if !self.config.scores.is_empty() {
+            self.scratch.standings =
+                Standings::new(&self.sorter, &self.shapes.kinds, &self.config.scarce);
+        }
+    }
+
+    /// A random order, or the one that scores demand, in which equals come in random order.
+    fn line_up(&mut self, agents: &mut Vec<u32>, rng: &mut Rng) {
+        rng.shuffle(agents);
+        for score in self.config.scores.iter().rev() {
+            let keyed = agents.iter().map(|slot| {
+                let agent = &self.agents[*slot];
+                let worth = score.score().of_agent(agent, &self.scratch.standings);
+                (worth, *slot)
+            });
+            let mut keyed: Vec<(f64, u32)> = keyed.collect();
+            keyed.sort_by(|a, b| b.0.total_cmp(&a.0));
+            *agents = keyed.into_iter().map(|(_, slot)| slot).collect();
+        }
+    }
+
     /// Decides for one agent, then writes it into the books.
     fn visit(
         &mut self,
@@ -108,6 +134,20 @@ impl Allocator {
             let rest = free.resources.saturating_sub(shared);
             free = self.shapes.make(rest);
         }
+        self.decide(now_us, slot, stage, free, rng, &mut Watch::new(NOBODY));
+        self.book(slot, stage, handout);
+    }
+
+    /// Decides what of `free` goes to whom; [`Scratch::decided`] holds the result.
+    pub(crate) fn decide(
+        &mut self,
+        now_us: u64,
+        slot: u32,
+        stage: Stage,
+        mut free: Arc<Shape>,
+        rng: &mut Rng,
+        watch: &mut Watch,
+    ) {
         if stage == Stage::Guarantees {
             free = self.shapes.understood_by(&free, !REVOCABLE);
         }
@@ -119,16 +159,16 @@ impl Allocator {
             sorter: &self.sorter,
             minimums: &self.minimums,
             has_own_minimums: self.own_minimums > 0,
-            framework_sorter: self.config.framework_sorter,
+            config: &self.config,
             shapes: &mut self.shapes,
             quotas: &mut self.quotas,
             scratch: &mut self.scratch,
             quota_in_the_way: &mut self.wake.quota_in_the_way,
             nothing: &self.nothing,
             free,
+            watch,
         };
-        visit.all_roles(self.config.role_sorter, rng);
-        self.book(slot, stage, handout);
+        visit.everybody(rng);
     }
 
     /// Notes for every client with filters on the agent where they begin.
@@ -214,187 +254,5 @@ impl Handout {
             return;
         }
         self.grants.push((agent, client, shape));
-    }
-}
-
-/// Whether it reaches one of the minimums.
-pub(crate) fn is_enough(minimums: &[Amounts], all: &Amounts) -> bool {
-    minimums.is_empty() || minimums.iter().any(|least| all.covers(least))
-}
-
-/// One agent being decided on.
-struct Visit<'a> {
-    now_us: u64,
-    stage: Stage,
-    agent: &'a Agent,
-    sorter: &'a Sorter,
-    minimums: &'a [Amounts],
-    has_own_minimums: bool,
-    framework_sorter: SorterKind,
-    shapes: &'a mut Shapes,
-    quotas: &'a mut Quotas,
-    scratch: &'a mut Scratch,
-    quota_in_the_way: &'a mut bool,
-    nothing: &'a Arc<Shape>,
-    /// What is left to decide on.
-    free: Arc<Shape>,
-}
-
-impl Visit<'_> {
-    fn all_roles(&mut self, order: SorterKind, rng: &mut Rng) {
-        if order == SorterKind::Random {
-            let mut roles = std::mem::take(&mut self.scratch.roles);
-            random::draw(&self.scratch.chances, rng, &mut roles);
-            for role in &roles {
-                if self.free.is_empty() {
-                    break;
-                }
-                self.role(*role, rng);
-            }
-            self.scratch.roles = roles;
-            return;
-        }
-        let mut path: SmallVec<[(u32, usize); 8]> = SmallVec::new();
-        path.push((ROOT, 0));
-        while let Some((node, at)) = path.last_mut() {
-            let node = *node;
-            let Some(member) = self.sorter.node(node).members.get(*at).copied() else {
-                path.pop();
-                continue;
-            };
-            *at += 1;
-            if member != OWN {
-                path.push((member, 0));
-                continue;
-            }
-            if self.free.is_empty() {
-                return;
-            }
-            self.role(node, rng);
-        }
-    }
-
-    /// What of the rest may go to clients of this role, or nothing.
-    fn candidate(&mut self, node: &Node) -> Option<Arc<Shape>> {
-        let account = self.quotas.account(node.account);
-        if self.stage == Stage::Guarantees && !account.lacks_some_of(&self.free.firm) {
-            return None;
-        }
-        let candidate = self.shapes.allocatable_to(&self.free, &node.role);
-        if !self.quotas.cuts(account, self.stage, &candidate.firm) {
-            return Some(candidate);
-        }
-        if self.stage == Stage::Rest {
-            *self.quota_in_the_way = true;
-        }
-        let most = |position| self.quotas.allowed(account, self.stage, position).max(0);
-        let mut left = candidate.all.clone();
-        for (position, amount) in candidate.firm.iter() {
-            left.add_at(position, -(amount - most(position)).max(0));
-        }
-        if !self.may_be_enough(&left) {
-            return None;
-        }
-        let candidate = self.shapes.cut(&candidate, &most);
-        (!candidate.is_empty()).then_some(candidate)
-    }
-
-    /// Whether `all` suffices for an offer by the cluster's rule; frameworks may have their own.
-    fn may_be_enough(&self, all: &Amounts) -> bool {
-        self.has_own_minimums || is_enough(self.minimums, all)
-    }
-
-    fn role(&mut self, slot: u32, rng: &mut Rng) {
-        let node = self.sorter.node(slot);
-        if node.nested && !self.agent.hierarchical_role {
-            return;
-        }
-        let Some(mut candidate) = self.candidate(node) else {
-            return;
-        };
-        let drawn = self.framework_sorter == SorterKind::Random;
-        let mut queue = std::mem::take(&mut self.scratch.queue);
-        if drawn {
-            queue.clear();
-            queue.extend_from_slice(&node.queue);
-            rng.shuffle(&mut queue);
-        }
-        for client in if drawn { &queue } else { &node.queue } {
-            let Some(shape) = self.choose(*client, &candidate) else {
-                continue;
-            };
-            self.quotas.charge(node.account, &shape.firm);
-            self.quotas.free.subtract(&shape.firm);
-            self.free = if Arc::ptr_eq(&self.free, &shape) {
-                self.nothing.clone()
-            } else {
-                self.shapes.without(&self.free, &shape)
-            };
-            self.scratch.decided.push((*client, shape));
-            match self.candidate(node) {
-                Some(next) if !self.free.is_empty() => candidate = next,
-                _ => break,
-            }
-        }
-        self.scratch.queue = queue;
-    }
-
-    /// What of the candidate this client is to be offered, if anything.
-    fn choose(&mut self, slot: u32, candidate: &Arc<Shape>) -> Option<Arc<Shape>> {
-        let client = self.sorter.client(slot);
-        if self.agent.needs & !client.met != 0 {
-            return None;
-        }
-        let shape = self.shapes.understood_by(candidate, client.met);
-        if shape.is_empty()
-            || !self.is_enough(client, &shape)
-            || self.is_filtered(slot, &shape)
-            || !self.meets_constraints(client)
-        {
-            return None;
-        }
-        Some(shape)
-    }
-
-    fn is_enough(&self, client: &Client, shape: &Shape) -> bool {
-        let own = client.terms.as_ref().and_then(|t| t.minimums.as_deref());
-        is_enough(own.unwrap_or(self.minimums), &shape.all)
-    }
-
-    fn meets_constraints(&self, client: &Client) -> bool {
-        let constraints = client.terms.as_ref().and_then(|t| t.constraints.as_ref());
-        constraints.is_none_or(|constraints| constraints.matches(&self.agent.site))
-    }
-
-    /// Whether the shape is a part of something that the client refused here.
-    fn is_filtered(&mut self, slot: u32, shape: &Arc<Shape>) -> bool {
-        let (visit, begin) = self.scratch.marks[slot as usize];
-        if visit != self.scratch.visit {
-            return false;
-        }
-        let list = &self.agent.filters.list()[begin as usize..];
-        for filter in list.iter().take_while(|filter| filter.client == slot) {
-            debug_assert!(filter.until_us > self.now_us);
-            if Arc::ptr_eq(&filter.refused, shape) {
-                return true;
-            }
-            let is_part = match &self.scratch.last_part {
-                Some((whole, part, is_part))
-                    if Arc::ptr_eq(whole, &filter.refused) && Arc::ptr_eq(part, shape) =>
-                {
-                    *is_part
-                }
-                _ => {
-                    let is_part = filter.refused.contains(shape);
-                    let answer = (filter.refused.clone(), shape.clone(), is_part);
-                    self.scratch.last_part = Some(answer);
-                    is_part
-                }
-            };
-            if is_part {
-                return true;
-            }
-        }
-        false
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use meseta_model::ids::FrameworkId;
+use meseta_model::resources::Quantities;
 use meseta_model::roles::Role;
 use smallvec::SmallVec;
 
@@ -102,6 +103,20 @@ impl Allocator {
         self.touch_all(now_us);
     }
 
+    /// What a framework waits for in a role, or that it waits for nothing in particular any more. It
+    /// decides nothing by itself: scores look at it ([`crate::Config::scores`]). Roles that are not the
+    /// framework's own are ignored.
+    pub fn set_wish(&mut self, id: &FrameworkId, role: &Role, wish: Option<&Quantities>) {
+        let wish = wish.map(|wish| self.shapes.kinds.amounts(wish));
+        let wish = wish.filter(|wish| !wish.is_zero());
+        for client in self.named_clients(id, &BTreeSet::from([role.clone()])) {
+            let client = self.sorter.client_mut(client);
+            let mut terms = client.terms.take().unwrap_or_default();
+            terms.wish.clone_from(&wish);
+            client.terms = (*terms != Terms::default()).then_some(terms);
+        }
+    }
+
     fn named_clients(&self, id: &FrameworkId, roles: &BTreeSet<Role>) -> Vec<u32> {
         let Some(slot) = self.known_framework(id) else {
             return Vec::new();
@@ -171,6 +186,7 @@ impl Allocator {
                     amounts.collect()
                 }),
                 constraints: profile.offer_constraints.remove(role),
+                wish: self.sorter.client(client).wish().cloned(),
             };
             let client = self.sorter.client_mut(client);
             client.subscribed = true;

@@ -26,10 +26,12 @@ mod audit;
 mod config;
 mod constraint;
 mod cycle;
+mod explain;
 mod filter;
 mod frameworks;
 mod ledger;
 pub mod limits;
+mod policy;
 mod profile;
 mod quota;
 mod random;
@@ -38,6 +40,7 @@ mod shape;
 mod slab;
 mod sorter;
 mod stats;
+mod visit;
 mod wake;
 
 use std::collections::BTreeSet;
@@ -51,6 +54,8 @@ pub use config::{Config, SorterKind};
 pub use constraint::{
     Attribute, Constraint, Pattern, PatternLimits, Predicate, RoleConstraints, Selector,
 };
+pub use explain::{Explanation, Reason};
+pub use policy::Scoring;
 pub use profile::{
     AgentProfile, FrameworkCapabilities, FrameworkProfile, Grant, Quota, Refusal, Refused, Site,
     Unavailability, Used,

@@ -62,6 +62,12 @@ impl Account {
             .any(|(position, lack)| lack > 0 && free.at(position) > 0)
     }
 
+    /// Whether it may not have all of `firm`, whatever others are promised.
+    pub(crate) fn is_limited(&self, firm: &Amounts) -> bool {
+        firm.iter()
+            .any(|(position, amount)| amount > self.left_to_limit(position))
+    }
+
     fn left_to_limit(&self, position: usize) -> i64 {
         self.limits
             .iter()

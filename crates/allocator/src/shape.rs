@@ -70,6 +70,11 @@ impl Shape {
         self.resources.is_empty()
     }
 
+    /// Whether a framework that meets these needs understands all of it.
+    pub(crate) fn is_understood(&self, met: Needs) -> bool {
+        self.needs & OF_RESOURCES & !met == 0
+    }
+
     /// Whether it is only what Mesos calls unreserved, regular resources.
     pub(crate) fn is_plain(&self) -> bool {
         !self.reserved && self.needs == 0
@@ -89,6 +94,9 @@ pub(crate) struct Shapes {
     pub(crate) kinds: Kinds,
     /// By a number drawn from the amounts.
     recent: Vec<Option<Arc<Shape>>>,
+    /// By the needs met: the last shape of which not all was understood, and the part that was. One
+    /// agent is offered to many frameworks that understand the same.
+    understood: [Option<(Arc<Shape>, Arc<Shape>)>; OF_RESOURCES as usize + 1],
 }
 
 impl Default for Shapes {
@@ -96,6 +104,7 @@ impl Default for Shapes {
         Self {
             kinds: Kinds::default(),
             recent: vec![None; limits::RECENT_SHAPES],
+            understood: [const { None }; OF_RESOURCES as usize + 1],
         }
     }
 }
@@ -164,11 +173,19 @@ impl Shapes {
 
     /// What of it a framework that meets these needs understands.
     pub(crate) fn understood_by(&mut self, shape: &Arc<Shape>, met: Needs) -> Arc<Shape> {
-        if shape.needs & OF_RESOURCES & !met == 0 {
+        if shape.is_understood(met) {
             return shape.clone();
         }
+        let at = usize::from(met & OF_RESOURCES);
+        if let Some((whole, part)) = &self.understood[at]
+            && Arc::ptr_eq(whole, shape)
+        {
+            return part.clone();
+        }
         let is_understood = |entry: &Resource| needs_of(entry) & !met == 0;
-        self.make(shape.resources.filter(is_understood))
+        let part = self.make(shape.resources.filter(is_understood));
+        self.understood[at] = Some((shape.clone(), part.clone()));
+        part
     }
 
     /// What is left of it without `other`, as far as that is there.

@@ -52,6 +52,8 @@ pub(crate) struct Terms {
     pub(crate) minimums: Option<Vec<Amounts>>,
     /// Which agents may be offered.
     pub(crate) constraints: Option<RoleConstraints>,
+    /// What it waits for.
+    pub(crate) wish: Option<Amounts>,
 }
 
 /// One framework in one role.
@@ -72,6 +74,13 @@ pub(crate) struct Client {
     /// What its framework understands.
     pub(crate) met: Needs,
     pub(crate) terms: Option<Box<Terms>>,
+}
+
+impl Client {
+    /// What it waits for, if it said so.
+    pub(crate) fn wish(&self) -> Option<&Amounts> {
+        self.terms.as_ref()?.wish.as_ref()
+    }
 }
 
 /// One role that somebody uses, or that has such roles below.

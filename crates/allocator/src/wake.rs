@@ -76,7 +76,7 @@ impl Allocator {
     }
 
     /// Until when nothing is granted, if so.
-    fn held_off(&self, now_us: u64) -> Option<u64> {
+    pub(crate) fn held_off(&self, now_us: u64) -> Option<u64> {
         let (until_us, enough) = self.wake.awaited?;
         (now_us < until_us && self.agents.len() < enough).then_some(until_us)
     }

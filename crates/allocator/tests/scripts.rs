@@ -9,7 +9,7 @@
 //! `weight role w`, `quota role guarantee=… limit=… | none`, `whitelist h… | all`, `maintain A`,
 //! `await n`, `pass 5s`, `run` (sleep until the next wake, then allocate
 //! until there is none due), `shares`, `consumed role`,
-//! `free A`.
+//! `wish F@role quantities|none`, `explain F@role A`, `free A`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod words;
@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use meseta_allocator::{
-    AgentProfile, Allocator, Attribute, Config, Constraint, FrameworkProfile, Pattern,
-    PatternLimits, Predicate, Quota, Refusal, RoleConstraints, Selector, Site, SorterKind,
+    AgentProfile, Allocator, Attribute, Config, Constraint, Explanation, FrameworkProfile, Pattern,
+    PatternLimits, Predicate, Quota, Refusal, RoleConstraints, Scoring, Selector, Site, SorterKind,
     Unavailability, Used,
 };
 use meseta_model::ids::{AgentId, FrameworkId};
@@ -87,6 +87,10 @@ fn config(parts: &[&str]) -> Config {
         config.fair_sharing_excluded = names.split(',').map(ResourceName::new).collect();
     }
     config.region = option(parts, "region").map(str::to_owned);
+    if let Some(names) = option(parts, "scores") {
+        let scores = names.split(',').map(Scoring::named);
+        config.scores = scores.map(|score| score.expect("a score")).collect();
+    }
     config
 }
 
@@ -412,8 +416,31 @@ impl Script {
                 let shown = if shown.is_empty() { "nothing" } else { &shown };
                 format!("{shown}\n")
             }
+            "wish" => {
+                let (framework, role) = holder(parts[0]);
+                let wish = (parts[1] != "none").then(|| quantities(parts[1]));
+                self.allocator.set_wish(&framework, &role, wish.as_ref());
+                String::new()
+            }
+            "explain" => self.explain(parts),
             "filters" => format!("{}\n", self.allocator.counts().filters),
             other => panic!("no call {other}"),
+        }
+    }
+}
+
+impl Script {
+    fn explain(&mut self, parts: &[&str]) -> String {
+        let (framework, role) = holder(parts[0]);
+        let agent = AgentId::from(parts[1]);
+        let now = self.now_us;
+        match self.allocator.explain(now, &framework, &role, &agent) {
+            Explanation::Offered(what) => format!("offered {}\n", show(&what)),
+            Explanation::Withheld(reason) => format!("{reason} ({reason:?})\n"),
+            Explanation::Behind(others) => {
+                let named = others.iter().map(|(who, role)| format!(" {who}@{role}"));
+                format!("behind{}\n", named.collect::<String>())
+            }
         }
     }
 }

@@ -1,0 +1,27 @@
+//! Who waits for much should not be kept from it by crumbs.
+
+use crate::agent::Agent;
+use crate::policy::{Score, Standings};
+use crate::sorter::Client;
+
+/// The agents that fit the largest wishes first, and on them those who have these wishes.
+pub(crate) struct LargestDemand;
+
+impl Score for LargestDemand {
+    fn of_agent(&self, agent: &Agent, standings: &Standings) -> f64 {
+        let mut wishes = standings.wishes.iter();
+        let largest = wishes.find(|wanted| agent.free.all.covers(wanted));
+        largest.map_or(0.0, |wanted| standings.size(wanted))
+    }
+
+    fn ranks_clients(&self) -> bool {
+        true
+    }
+
+    fn of_client(&self, agent: &Agent, client: &Client, standings: &Standings) -> f64 {
+        match client.wish() {
+            Some(wanted) if agent.free.all.covers(wanted) => standings.size(wanted),
+            _ => 0.0,
+        }
+    }
+}
