@@ -1,17 +1,16 @@
 //! Endpoints of parts that do not exist yet. Reading them shows what there is, nothing; anything else
 //! is refused by name.
 
-use http::{HeaderValue, Method, StatusCode};
+use http::Method;
 
 use crate::answer::Answer;
 use crate::jsonp;
 use crate::server::Request;
 
 /// The endpoints, and what reading one shows; `None` where there is nothing to read.
-pub(crate) const ENDPOINTS: [(&str, Option<&str>); 13] = [
+pub(crate) const ENDPOINTS: [(&str, Option<&str>); 12] = [
     ("create-volumes", None),
     ("destroy-volumes", None),
-    ("logging/toggle", Some("0\n")),
     ("machine/down", None),
     ("machine/up", None),
     ("maintenance/schedule", Some("{}")),
@@ -29,11 +28,7 @@ pub(crate) fn answer(endpoint: &str, request: &Request) -> Answer {
     let known = ENDPOINTS.iter().find(|(known, _)| *known == endpoint);
     let shown = known.and_then(|(_, shown)| *shown);
     match shown {
-        Some(level) if endpoint == "logging/toggle" && request.query.is_empty() => {
-            let text = HeaderValue::from_static("text/plain; charset=utf-8");
-            Answer::whole(StatusCode::OK, text, level.into())
-        }
-        Some(shown) if request.method == Method::GET && endpoint != "logging/toggle" => {
+        Some(shown) if request.method == Method::GET => {
             jsonp::answer(shown.to_owned(), &request.query)
         }
         _ => Answer::not_implemented(format!(

@@ -28,6 +28,7 @@ mod later;
 mod lead;
 mod legacy;
 pub mod limits;
+mod logging;
 mod master;
 mod metrics;
 mod negotiate;
@@ -42,5 +43,6 @@ mod version;
 
 pub use agent::{AgentApi, AgentConfig, Usage};
 pub use lead::Leadership;
+pub use logging::{Logs, Verbosity};
 pub use master::{MasterApi, MasterConfig};
 pub use server::{EPOCH_HEADER, Server};

@@ -43,7 +43,7 @@ async fn sandbox() -> (AgentServed, tempfile::TempDir, String) {
     symlink("stdout", sandbox.join("inside")).unwrap();
     let log = root.path().join("log");
     std::fs::write(&log, "a line\n").unwrap();
-    let agent = agent_with(|config| config.log_file = Some(log)).await;
+    let agent = agent_with(|config| config.logs.file = Some(log)).await;
     let info = v1::FrameworkInfo {
         id: Some(FrameworkId::from("f").to_wire()),
         ..Default::default()

@@ -3,7 +3,7 @@
 
 mod support;
 
-use meseta_api::{Leadership, limits};
+use meseta_api::{Leadership, Verbosity, limits};
 use meseta_master::event::{Event, OperatorCall};
 use meseta_master::view::{Delta, FrameworkState, FrameworkView, MasterView, TaskList};
 use meseta_model::edge::{Outcome, Refusal, RefusalKind};
@@ -12,7 +12,7 @@ use meseta_proto::Wire;
 use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::{agent as agent_wire, master as wire};
 use serde_json::Value;
-use support::{Answer, Client, MasterServed, agent, golden, master, post, soon};
+use support::{Answer, Client, MasterServed, agent, agent_with, golden, master, post, soon};
 
 const PATH: &str = "/api/v1";
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -473,6 +473,68 @@ async fn a_large_answer_reaches_a_slow_reader_whole() {
     }
 }
 
+/// Words as a genuine Mesos answers them.
+#[tokio::test]
+async fn the_logging_level_is_toggled_for_a_while() {
+    let master = master().await;
+    let toggle = async |query: &str| {
+        let answer = master.get(&format!("/logging/toggle{query}")).await;
+        (answer.code(), answer.text())
+    };
+    for (query, why) in [
+        ("?level=1", "Expecting 'duration=value' in query."),
+        ("?duration=1secs", "Expecting 'level=value' in query."),
+        (
+            "?level=x&duration=1secs",
+            "Failed to convert 'x' to number.",
+        ),
+        ("?level=-1&duration=1secs", "Invalid level '-1'."),
+        ("?level=1&duration=x", "Failed to convert '' to number."),
+        ("?level=1&duration=1", "Invalid duration '1'."),
+    ] {
+        assert_eq!(toggle(query).await, (400, format!("{why}\n")), "{query}");
+    }
+    assert_eq!(toggle("").await, (200, "0\n".to_owned()));
+    assert_eq!(toggle("?level=2&duration=1hrs").await, (200, String::new()));
+    assert_eq!(toggle("").await, (200, "2\n".to_owned()));
+}
+
+#[tokio::test]
+async fn operators_set_the_logging_level() {
+    let (applied, seen) = std::sync::mpsc::channel();
+    let verbosity = Verbosity::new(move |level| applied.send(level).unwrap());
+    let agent = agent_with(|config| config.logs.verbosity = verbosity).await;
+    let master = master().await;
+    let body = |level: u32| {
+        format!(
+            r#"{{"type":"SET_LOGGING_LEVEL","set_logging_level":{{"level":{level},"duration":{{"nanoseconds":3600000000000}}}}}}"#
+        )
+    };
+    let get = r#"{"type":"GET_LOGGING_LEVEL"}"#;
+    for level in [1, 0] {
+        let answers = [
+            agent.post(PATH, JSON, &body(level)).await,
+            master.post(PATH, JSON, &body(level)).await,
+        ];
+        for answer in answers {
+            assert_eq!((answer.code(), answer.body.len()), (200, 0));
+        }
+        for answer in [
+            agent.post(PATH, JSON, get).await,
+            master.post(PATH, JSON, get).await,
+        ] {
+            assert_eq!(answer.json()["get_logging_level"]["level"], level);
+        }
+    }
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [1, 0]);
+    let incomplete = r#"{"type":"SET_LOGGING_LEVEL","set_logging_level":{"level":1}}"#;
+    assert_eq!(
+        master.post(PATH, JSON, incomplete).await.text(),
+        "Failed to convert JSON into Call protobuf: \
+         Missing required fields: set_logging_level.duration"
+    );
+}
+
 /// Paths of parts that do not exist yet: reading shows that there is nothing, changing is refused.
 #[tokio::test]
 async fn later_endpoints_say_so() {
@@ -482,7 +544,6 @@ async fn later_endpoints_say_so() {
         ("/quota", "{}"),
         ("/maintenance/schedule", "{}"),
         ("/master/maintenance/status", "{}"),
-        ("/logging/toggle", "0\n"),
     ] {
         assert_eq!(master.get(path).await.text(), body, "{path}");
     }
@@ -503,11 +564,6 @@ async fn later_endpoints_say_so() {
         .ask("DELETE /master/quota/a/b HTTP/1.1\r\nHost: x\r\n\r\n")
         .await;
     assert_eq!(answer.text(), "Meseta does not do DELETE /quota yet");
-    let answer = master.get("/logging/toggle?level=3&duration=1mins").await;
-    assert_eq!(
-        (answer.code(), answer.text().as_str()),
-        (501, "Meseta does not do GET /logging/toggle yet")
-    );
     let stats = master.get("/system/stats.json").await.json();
     let keys: Vec<&String> = stats.as_object().unwrap().keys().collect();
     let names = [

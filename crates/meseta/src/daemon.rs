@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use meseta_node::{agent, master};
+use anyhow::{Context, bail};
+use meseta_node::{Logs, agent, master};
 
 use crate::flags::{self, AGENT, Flag, LOGGING, MASTER, Values};
+use crate::logging;
 
 /// Threads that serve a daemon. The core is one task; the others parse and write.
 const WORKERS: usize = 2;
@@ -36,14 +37,14 @@ pub fn run_master(line: &[String]) -> anyhow::Result<i32> {
     let Some(values) = parse("master", MASTER, line)? else {
         return Ok(0);
     };
-    start_logging(&values)?;
+    let logs = logging::start("master", &values)?;
     if values.text("work_dir").is_none() && values.text("registry") != Some("in_memory") {
         bail!(
             "--work_dir=DIR is required: the registry is kept there (or --registry=in_memory, which forgets)"
         );
     }
     block_on(async move {
-        let master = master::start(master_config(&values)?).await?;
+        let master = master::start(master_config(&values, logs)?).await?;
         println!("master listening on {}", master.address());
         tokio::select! {
             reason = master.ended() => bail!("the master ended: {reason}"),
@@ -62,7 +63,7 @@ pub fn run_agent(line: &[String]) -> anyhow::Result<i32> {
     let Some(values) = parse("agent", AGENT, line)? else {
         return Ok(0);
     };
-    start_logging(&values)?;
+    let logs = logging::start("agent", &values)?;
     if values.text("work_dir").is_none() {
         bail!("--work_dir=DIR is required: sandboxes and checkpoints are kept there");
     }
@@ -71,7 +72,7 @@ pub fn run_agent(line: &[String]) -> anyhow::Result<i32> {
     }
     block_on(async move {
         let cleans_up = values.text("recover") == Some("cleanup");
-        let agent = agent::start(agent_config(&values)?).await?;
+        let agent = agent::start(agent_config(&values, logs)?).await?;
         println!("agent listening on {}", agent.address());
         tokio::select! {
             reason = agent.ended() => {
@@ -122,26 +123,6 @@ fn parse(name: &str, table: &'static [Flag], line: &[String]) -> anyhow::Result<
     Ok(Some(values))
 }
 
-/// Logs go to stderr, so that a supervisor keeps them.
-fn start_logging(values: &Values) -> anyhow::Result<()> {
-    let level = match values.text("logging_level") {
-        _ if values.bool("quiet") => "error",
-        Some("INFO") | None => "info",
-        Some("WARNING") => "warn",
-        Some("ERROR") => "error",
-        Some(other) => bail!("--logging_level={other}: expecting INFO, WARNING or ERROR"),
-    };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("MESETA_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level},openraft=warn")));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    subscriber
-        .try_init()
-        .map_err(|error| anyhow!("logging: {error}"))
-}
-
 /// Where to listen, and what to tell others.
 fn addresses(values: &Values) -> anyhow::Result<(SocketAddr, Option<SocketAddr>)> {
     let port = |name: &str| -> anyhow::Result<Option<u16>> {
@@ -183,7 +164,7 @@ fn addresses(values: &Values) -> anyhow::Result<(SocketAddr, Option<SocketAddr>)
 ///
 /// # Errors
 /// A value makes no sense.
-pub fn master_config(values: &Values) -> anyhow::Result<master::Config> {
+pub fn master_config(values: &Values, logs: Logs) -> anyhow::Result<master::Config> {
     let (listen, advertise) = addresses(values)?;
     let registry = match values.text("registry") {
         Some("in_memory") => master::Registry::InMemory,
@@ -214,6 +195,7 @@ pub fn master_config(values: &Values) -> anyhow::Result<master::Config> {
         core,
         registry,
         flags: values.shown(),
+        logs,
     })
 }
 
@@ -221,7 +203,7 @@ pub fn master_config(values: &Values) -> anyhow::Result<master::Config> {
 ///
 /// # Errors
 /// A value makes no sense.
-pub fn agent_config(values: &Values) -> anyhow::Result<agent::Config> {
+pub fn agent_config(values: &Values, logs: Logs) -> anyhow::Result<agent::Config> {
     let (listen, advertise) = addresses(values)?;
     let work_dir = absolute(values.path("work_dir").context("--work_dir is required")?)?;
     let runtime_dir = values.path("runtime_dir").map(absolute).transpose()?;
@@ -241,6 +223,7 @@ pub fn agent_config(values: &Values) -> anyhow::Result<agent::Config> {
         attributes: values.text("attributes").unwrap_or_default().to_owned(),
         containers,
         flags: values.shown(),
+        logs,
     })
 }
 

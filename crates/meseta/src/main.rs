@@ -16,6 +16,7 @@ mod cli;
 mod daemon;
 mod flags;
 mod load;
+mod logging;
 mod roles;
 
 use std::process::ExitCode;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use meseta_agent::event::{Effect, Event, MetaEntry, Started};
 use meseta_agent::view::Delta;
 use meseta_agent::{Agent, Config as CoreConfig};
-use meseta_api::{AgentApi, AgentConfig, Server, Usage};
+use meseta_api::{AgentApi, AgentConfig, Logs, Server, Usage};
 use meseta_client::Links;
 use meseta_container::{Config as ContainerConfig, Containerizer};
 use meseta_model::container::ContainerReport;
@@ -59,6 +59,8 @@ pub struct Config {
     pub containers: ContainerConfig,
     /// What `/flags` shows.
     pub flags: BTreeMap<String, String>,
+    /// How much the process logs, and where that is shown.
+    pub logs: Logs,
 }
 
 /// An agent at work. Dropping it ends the agent and leaves executors running.
@@ -97,6 +99,7 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
     let api = AgentApi::new(
         AgentConfig {
             flags: config.flags.clone(),
+            logs: config.logs.clone(),
             ..AgentConfig::new(own)
         },
         events.clone(),

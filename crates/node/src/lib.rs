@@ -25,4 +25,5 @@ mod start;
 mod task_process;
 mod trash;
 
+pub use meseta_api::{Logs, Verbosity};
 pub use start::{EVENTS, StartError};

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use meseta_api::{Leadership, MasterApi, MasterConfig, Server};
+use meseta_api::{Leadership, Logs, MasterApi, MasterConfig, Server};
 use meseta_client::Links;
 use meseta_consensus::{Coordinator, Event as Agreed, Events as Agreements, memory, raft};
 use meseta_master::event::{Effect, Event};
@@ -33,6 +33,8 @@ pub struct Config {
     pub registry: Registry,
     /// What `/flags` shows.
     pub flags: BTreeMap<String, String>,
+    /// How much the process logs, and where that is shown.
+    pub logs: Logs,
 }
 
 /// Where the registry is kept.
@@ -69,6 +71,7 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
         MasterConfig {
             hostname: config.core.hostname.clone(),
             flags: config.flags,
+            logs: config.logs,
             ..MasterConfig::new(own)
         },
         events.clone(),

@@ -10,7 +10,6 @@ mod views;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -29,6 +28,7 @@ use tokio::sync::mpsc;
 use crate::answer::Answer;
 use crate::codec;
 use crate::files::Files;
+use crate::logging::Logs;
 use crate::metrics::{Counters, Gauges};
 use crate::pending::Pending;
 use crate::read::AgentModel;
@@ -44,8 +44,8 @@ pub struct AgentConfig {
     pub flags: BTreeMap<String, String>,
     /// What the agent can do, for `/state`: what its core announces to masters.
     pub capabilities: Vec<v1::agent_info::Capability>,
-    /// The log file to show as `/slave/log`, if there is one.
-    pub log_file: Option<PathBuf>,
+    /// How much the process logs, and where that is shown.
+    pub logs: Logs,
 }
 
 /// What a container is and takes at this moment.
@@ -73,7 +73,7 @@ impl AgentConfig {
                 .with(Capability::ReservationRefinement)
                 .with(Capability::TaskResourceLimits)
                 .to_wire(),
-            log_file: None,
+            logs: Logs::default(),
         }
     }
 }
@@ -117,7 +117,7 @@ impl AgentApi {
     #[must_use]
     pub fn new(config: AgentConfig, events: mpsc::Sender<Event>) -> Self {
         let files = Files::default();
-        if let Some(log) = &config.log_file {
+        if let Some(log) = &config.logs.file {
             files.attach("/slave/log", log);
             files.attach("/agent/log", log);
         }

@@ -15,7 +15,7 @@ use crate::codec::Endpoint;
 use crate::compose::{Compose, Piece, Whole};
 use crate::negotiate::MediaType;
 use crate::server::Request;
-use crate::{codec, negotiate, version};
+use crate::{codec, logging, negotiate, version};
 
 pub(super) async fn answer(agent: &Arc<Agent>, request: Request) -> Answer {
     match try_answer(agent, request).await {
@@ -37,6 +37,12 @@ async fn try_answer(agent: &Arc<Agent>, request: Request) -> Result<Answer, Answ
     let accept = negotiate::accept(&request.headers)?;
     match kind {
         Type::ListFiles | Type::ReadFile => files(agent, call, accept).await,
+        Type::SetLoggingLevel => {
+            let wanted = call.set_logging_level.unwrap_or_default();
+            let duration = logging::nanoseconds(wanted.duration.nanoseconds);
+            agent.config.logs.verbosity.set(wanted.level, duration);
+            Ok(Answer::empty(StatusCode::OK))
+        }
         _ => read(agent, &call, kind, accept),
     }
 }
@@ -117,7 +123,8 @@ fn read(agent: &Agent, call: &Call, kind: Type, accept: MediaType) -> Result<Ans
             reply.whole("get_metrics", response::GetMetrics { metrics })
         }
         Type::GetLoggingLevel => {
-            reply.whole("get_logging_level", response::GetLoggingLevel { level: 0 })
+            let level = agent.config.logs.verbosity.level();
+            reply.whole("get_logging_level", response::GetLoggingLevel { level })
         }
         Type::GetState => reply.with("get_state", &views::get_state(&model(), accept)),
         Type::GetContainers => {

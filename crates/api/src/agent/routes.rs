@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use super::{Agent, documents, executor, operator};
 use crate::answer::Answer;
 use crate::server::Request;
-use crate::{files, jsonp, later, metrics, route, version};
+use crate::{files, jsonp, later, logging, metrics, route, version};
 
 /// Every path that an agent answers, with or without `/slave(1)` before it; `.json` as on the master.
 pub(super) const ENDPOINTS: &[&str] = &[
@@ -40,6 +40,7 @@ pub(super) async fn answer(agent: &Arc<Agent>, request: Request) -> Answer {
         "api/v1" => operator::answer(agent, request).await,
         "api/v1/executor" => executor::answer(agent, request).await,
         "health" => Answer::empty(StatusCode::OK),
+        "logging/toggle" => logging::toggle(&agent.config.logs.verbosity, &request.query),
         endpoint if files::http::ENDPOINTS.contains(&endpoint) => {
             files::http::answer(&agent.files, endpoint, &request).await
         }

@@ -93,6 +93,23 @@ fn count(metrics: &mut Metrics, counter: Counter, by: u64) {
             source.as_str_name().to_lowercase(),
             reason.as_str_name().to_lowercase()
         ),
+        Counter::Operations(kind, state) => {
+            let state = state.as_str_name().trim_start_matches("OPERATION_");
+            let state = state.to_lowercase();
+            metrics.count(format!("master/operations/{state}"), by);
+            let kind = kind.as_str_name().to_lowercase();
+            format!("master/operations/{kind}/{state}")
+        }
+        Counter::ValidOperationStatusUpdates => "master/valid_operation_status_updates".to_owned(),
+        Counter::InvalidOperationStatusUpdates => {
+            "master/invalid_operation_status_updates".to_owned()
+        }
+        Counter::ValidOperationStatusUpdateAcknowledgements => {
+            "master/valid_operation_status_update_acknowledgements".to_owned()
+        }
+        Counter::InvalidOperationStatusUpdateAcknowledgements => {
+            "master/invalid_operation_status_update_acknowledgements".to_owned()
+        }
         Counter::Message(name) => format!("master/messages_{name}"),
         Counter::ValidStatusUpdates => "master/valid_status_updates".to_owned(),
         Counter::InvalidStatusUpdates => "master/invalid_status_updates".to_owned(),

@@ -11,7 +11,6 @@ mod views;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +25,7 @@ use crate::answer::Answer;
 use crate::codec;
 use crate::files::Files;
 use crate::lead::{Lead, Leadership};
+use crate::logging::Logs;
 use crate::metrics::{Counters, Gauges};
 use crate::pending::Pending;
 use crate::read::MasterModel;
@@ -42,8 +42,8 @@ pub struct MasterConfig {
     pub hostname: String,
     /// What `/flags` shows, by flag name.
     pub flags: BTreeMap<String, String>,
-    /// The log file to show as `/master/log`, if there is one.
-    pub log_file: Option<PathBuf>,
+    /// How much the process logs, and where that is shown.
+    pub logs: Logs,
 }
 
 impl MasterConfig {
@@ -54,7 +54,7 @@ impl MasterConfig {
             address,
             hostname: address.ip().to_string(),
             flags: BTreeMap::new(),
-            log_file: None,
+            logs: Logs::default(),
         }
     }
 }
@@ -91,7 +91,7 @@ impl MasterApi {
     #[must_use]
     pub fn new(config: MasterConfig, events: mpsc::Sender<Event>) -> Self {
         let files = Files::default();
-        if let Some(log) = &config.log_file {
+        if let Some(log) = &config.logs.file {
             files.attach("/master/log", log);
         }
         let edge = Master {

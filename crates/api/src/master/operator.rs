@@ -18,7 +18,7 @@ use crate::compose::{Compose, Piece, Whole};
 use crate::negotiate::MediaType;
 use crate::query::Query;
 use crate::server::Request;
-use crate::{codec, negotiate, version};
+use crate::{codec, logging, negotiate, version};
 
 pub(super) async fn answer(master: &Arc<Master>, request: Request) -> Answer {
     match try_answer(master, request).await {
@@ -48,6 +48,12 @@ async fn try_answer(master: &Arc<Master>, request: Request) -> Result<Answer, An
     match kind {
         Type::Subscribe => Ok(master.subscribers.open(master, accept, request.cut)),
         Type::ListFiles | Type::ReadFile => files(master, call, accept).await,
+        Type::SetLoggingLevel => {
+            let wanted = call.set_logging_level.unwrap_or_default();
+            let duration = logging::nanoseconds(wanted.duration.nanoseconds);
+            master.config.logs.verbosity.set(wanted.level, duration);
+            Ok(Answer::empty(StatusCode::OK))
+        }
         _ => read(master, kind, accept),
     }
 }
@@ -141,7 +147,8 @@ fn read(master: &Master, kind: Type, accept: MediaType) -> Result<Answer, Answer
             reply.whole("get_metrics", response::GetMetrics { metrics })
         }
         Type::GetLoggingLevel => {
-            reply.whole("get_logging_level", response::GetLoggingLevel { level: 0 })
+            let level = master.config.logs.verbosity.level();
+            reply.whole("get_logging_level", response::GetLoggingLevel { level })
         }
         Type::GetState => reply.with("get_state", &views::get_state(&model.read(), accept)),
         Type::GetAgents => {

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use super::{Master, documents, operator, scheduler};
 use crate::answer::Answer;
 use crate::server::Request;
-use crate::{files, jsonp, later, metrics, route, version};
+use crate::{files, jsonp, later, logging, metrics, route, version};
 
 /// Every path that a master answers, with or without `/master` before it. The last part of the older
 /// tools' spellings, `.json`, is served too: it was dropped in Mesos 1.0, and many still try it first.
@@ -75,6 +75,7 @@ pub(super) async fn answer(master: &Arc<Master>, request: Request) -> Answer {
         "api/v1/scheduler" => scheduler::answer(master, request).await,
         "teardown" => operator::teardown(master, request).await,
         "health" => Answer::empty(StatusCode::OK),
+        "logging/toggle" => logging::toggle(&master.config.logs.verbosity, &request.query),
         "redirect" if rest.is_empty() => {
             let own = format!(
                 "{}:{}",

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use anyhow::Context;
 use meseta_node::detect::Machine;
-use meseta_node::{agent, master};
+use meseta_node::{Logs, agent, master};
 
 use super::args::Up;
 use super::demo;
 use crate::daemon;
 use crate::flags::{AGENT, LOGGING, MASTER, Values};
+use crate::logging;
 
 /// Runs it until Ctrl-C.
 ///
@@ -20,7 +21,8 @@ use crate::flags::{AGENT, LOGGING, MASTER, Values};
 pub async fn run(up: Up) -> anyhow::Result<i32> {
     let started = Instant::now();
     let (work_dir, temporary) = work_dir(&up)?;
-    let cluster = Cluster::start(&up, &work_dir).await?;
+    let logs = logging::silent()?;
+    let cluster = Cluster::start(&up, &work_dir, &logs).await?;
     cluster.registered().await?;
     greet(&up, cluster.master.address(), &work_dir, temporary, started);
     let folder = std::env::current_dir().context("the current folder")?;
@@ -53,7 +55,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn start(up: &Up, work_dir: &Path) -> anyhow::Result<Self> {
+    async fn start(up: &Up, work_dir: &Path, logs: &Logs) -> anyhow::Result<Self> {
         let mut flags = values(&[MASTER, LOGGING])?;
         flags.set("port", up.port.to_string());
         flags.set("work_dir", work_dir.join("master").display().to_string());
@@ -61,11 +63,11 @@ impl Cluster {
             "offer_timeout",
             format!("{}ms", up.offer_timeout.as_millis()),
         );
-        let master = master::start(daemon::master_config(&flags)?).await?;
+        let master = master::start(daemon::master_config(&flags, logs.clone())?).await?;
         let address = master.address();
         let mut agents = Vec::new();
         for index in 0..up.agents {
-            let config = agent_config(up, work_dir, index, address)?;
+            let config = agent_config(up, work_dir, index, address, logs.clone())?;
             agents.push(agent::start(config).await?);
         }
         Ok(Self { master, agents })
@@ -95,6 +97,7 @@ fn agent_config(
     work_dir: &Path,
     index: u16,
     master: SocketAddr,
+    logs: Logs,
 ) -> anyhow::Result<agent::Config> {
     let work_dir = work_dir.join(format!("agent-{index}"));
     std::fs::create_dir_all(&work_dir).with_context(|| work_dir.display().to_string())?;
@@ -117,7 +120,7 @@ fn agent_config(
     flags.set("runtime_dir", work_dir.join("run").display().to_string());
     flags.set("resources", up.resources.clone().unwrap_or(part));
     flags.set("hostname", Ipv4Addr::LOCALHOST.to_string());
-    daemon::agent_config(&flags)
+    daemon::agent_config(&flags, logs)
 }
 
 fn values(tables: &[&'static [crate::flags::Flag]]) -> anyhow::Result<Values> {

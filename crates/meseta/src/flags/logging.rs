@@ -1,7 +1,7 @@
 //! Flags both daemons share: logging.
 
 use super::Kind::{Bool, Count, Text};
-use super::Verdict::{Honoured, Inert, Refused};
+use super::Verdict::{Honoured, Inert};
 use super::{Flag, flag};
 
 /// Logging flags of both daemons.
@@ -18,8 +18,8 @@ pub const LOGGING: &[Flag] = &[
         "log_dir",
         Text,
         None,
-        Refused("logs go to stderr; let the supervisor keep them"),
-        "Directory for log files",
+        Honoured,
+        "Directory for a log file, beside stderr; shown as /master/log or /slave/log",
     ),
     flag(
         "logbufsecs",
@@ -39,7 +39,7 @@ pub const LOGGING: &[Flag] = &[
         "external_log_file",
         Text,
         None,
-        Refused("serving an external log file comes with the whole API"),
-        "Log file to serve",
+        Honoured,
+        "A log file that others write, shown in place of our own",
     ),
 ];
