@@ -1,6 +1,8 @@
 //! ACCEPT: offers are taken, operations run one after the other, what is left goes back.
 
-use meseta_model::ids::FrameworkId;
+use std::borrow::Cow;
+
+use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::Resources;
 use meseta_model::roles::Role;
 use meseta_proto::mesos::v1;
@@ -17,12 +19,63 @@ use crate::turn::Turn;
 use crate::verdicts::Word;
 use crate::view::Counter;
 
-/// Where operations run, and what they may still use.
+/// Where operations run, and what they may still use. Each operation sees what those before it left
+/// and made.
 pub(crate) struct Purse {
-    pub(crate) agent: meseta_model::ids::AgentId,
+    pub(crate) agent: AgentId,
     pub(crate) role: Role,
+    /// As it was on offer, allocated to the role.
+    offered: Resources,
     /// Allocated to the role.
     pub(crate) left: Resources,
+    /// What GROW_VOLUME and SHRINK_VOLUME made. compat: nothing else in the same call may use it.
+    pub(crate) resized: Resources,
+    /// Shared volumes, one copy of each: any number of tasks may use them.
+    pub(crate) shared: Resources,
+}
+
+impl Purse {
+    fn new(taken: Taken) -> Self {
+        let offered = taken.resources.allocated_to(&taken.role);
+        Self {
+            agent: taken.agent,
+            role: taken.role,
+            left: offered.clone(),
+            resized: Resources::new(),
+            shared: offered.shared(),
+            offered,
+        }
+    }
+
+    /// What a task may use: what is left, and shared volumes even if other tasks took all copies.
+    pub(crate) fn available(&self) -> Cow<'_, Resources> {
+        if self.shared.is_empty() {
+            Cow::Borrowed(&self.left)
+        } else {
+            Cow::Owned(self.left.non_shared() + &self.shared)
+        }
+    }
+
+    /// Takes out what a valid task uses. Gives the copies of shared volumes that were not on offer.
+    pub(crate) fn spend(&mut self, used: &Resources) -> Resources {
+        if self.shared.is_empty() {
+            let fits = self.left.try_sub_assign(used);
+            assert!(fits, "validation lets no task take more than is left");
+            return Resources::new();
+        }
+        let fits = self.left.contains(&used.non_shared());
+        assert!(fits, "validation lets no task take more than is left");
+        let copies = used.shared().saturating_sub(&self.left);
+        self.left = self.left.saturating_sub(used);
+        copies
+    }
+
+    /// What operations made, and what nothing was done with.
+    fn split(self) -> (Resources, Resources) {
+        let made = (self.left.clone() + &self.resized).saturating_sub(&self.offered);
+        let unused = self.left.saturating_sub(&made);
+        (made.unallocated(), unused.unallocated())
+    }
 }
 
 impl Reign {
@@ -37,27 +90,25 @@ impl Reign {
         if accept.operations.iter().all(is_nothing) {
             return self.decline(turn, framework, &ids, filters.as_ref());
         }
-        turn.count(Counter::Message("launch_tasks"));
-        let taken = match self.take_offers(turn, framework, &ids) {
-            Ok(taken) => taken,
+        let launches = accept.operations.iter().filter(|one| launches(one)).count();
+        if launches > 0 {
+            turn.count_by(Counter::Message("launch_tasks"), launches as u64);
+        }
+        let mut purse = match self.take_offers(turn, framework, &ids) {
+            Ok(taken) => Purse::new(taken),
             Err(reason) => return self.void(turn, framework, accept.operations, &reason),
         };
-        let Taken {
-            agent,
-            role,
-            resources,
-        } = taken;
-        let mut purse = Purse {
-            left: resources.allocated_to(&role),
-            agent,
-            role,
-        };
-        for operation in accept.operations {
+        let mut operations = accept.operations;
+        operations.retain_mut(|operation| self.admit(turn, framework, &purse, operation));
+        for operation in operations {
             self.operate(turn, framework, &mut purse, operation);
         }
-        let left = purse.left.unallocated();
+        let (agent, role) = (purse.agent.clone(), purse.role.clone());
+        let (made, unused) = purse.split();
+        // What a framework had made for itself it did not refuse.
+        self.give_back(turn, framework, &role, &agent, &made);
         let refusal = refusal(filters.as_ref());
-        self.refuse_resources(turn, framework, &purse.role, &purse.agent, &left, refusal);
+        self.refuse_resources(turn, framework, &role, &agent, &unused, refusal);
     }
 
     fn operate(
@@ -79,10 +130,7 @@ impl Reign {
                     self.launch_group(turn, framework, purse, group);
                 }
             }
-            (kind, operation) => {
-                let reason = format!("{} comes in a later version of Meseta", kind.as_str_name());
-                self.fail_operation(turn, framework, &operation, &reason);
-            }
+            (_, operation) => self.convert(turn, framework, purse, operation),
         }
     }
 
@@ -95,19 +143,16 @@ impl Reign {
         reason: &str,
     ) {
         for operation in operations {
-            let tasks = match operation.r#type() {
-                Type::Launch => operation.launch.map(|launch| launch.task_infos),
-                Type::LaunchGroup => operation.launch_group.map(|group| group.task_group.tasks),
-                _ => {
-                    let reason = format!("Operation attempted with invalid offers: {reason}");
-                    self.fail_operation(turn, framework, &operation, &reason);
-                    continue;
-                }
-            };
-            for task in tasks.unwrap_or_default() {
-                let text = format!("Task launched with invalid offers: {reason}");
-                let state = TaskState::TaskDropped;
-                self.turn_down(turn, framework, &task, state, Reason::InvalidOffers, text);
+            if !matches!(operation.r#type(), Type::Launch | Type::LaunchGroup) {
+                let reason = format!("Operation attempted with invalid offers: {reason}");
+                self.fail_operation(turn, framework, &operation, &reason);
+                continue;
+            }
+            let text = format!("Task launched with invalid offers: {reason}");
+            let state = TaskState::TaskDropped;
+            for task in tasks_of(&operation) {
+                let text = text.clone();
+                self.turn_down(turn, framework, task, state, Reason::InvalidOffers, text);
             }
         }
     }
@@ -133,37 +178,62 @@ impl Reign {
         self.forward(turn, framework, update, None);
     }
 
-    /// Tells a framework that an operation failed, if it gave it a name to tell it by; what the
-    /// operation would have used stays with the offer and goes back at the end.
-    fn fail_operation(
+    /// Tells a framework that an operation failed; what the operation would have used stays with the
+    /// offer and goes back at the end.
+    ///
+    /// compat: Mesos says nothing of operations without an id. Here they are told of too, by a status
+    /// without an id that begins with the operation's type. Drivers have no words for any of it.
+    pub(crate) fn fail_operation(
         &mut self,
         turn: &mut Turn<'_>,
         framework: &FrameworkId,
         operation: &Operation,
         reason: &str,
     ) {
-        let Some(id) = &operation.id else {
-            return;
+        let state = v1::OperationState::OperationError;
+        turn.count(Counter::Operations(operation.r#type(), state));
+        let message = match &operation.id {
+            Some(_) => reason.to_owned(),
+            None => format!("{}: {reason}", operation.r#type().as_str_name()),
         };
         let status = v1::OperationStatus {
-            operation_id: Some(id.clone()),
-            state: v1::OperationState::OperationError as i32,
-            message: Some(reason.to_owned()),
+            operation_id: operation.id.clone(),
+            state: state as i32,
+            message: Some(message),
             ..Default::default()
         };
-        let connection = self
-            .frameworks
-            .get(framework)
-            .and_then(|f| f.connection.as_ref());
+        self.tell_operation(turn, framework, status);
+    }
+
+    /// Passes the status of an operation on to its framework.
+    pub(crate) fn tell_operation(
+        &self,
+        turn: &mut Turn<'_>,
+        framework: &FrameworkId,
+        status: v1::OperationStatus,
+    ) {
+        let owner = self.frameworks.get(framework);
+        let connection = owner.and_then(|owner| owner.connection.as_ref());
         turn.tell(connection, Notice::OperationStatus(Box::new(status)));
+    }
+}
+
+/// The tasks of a LAUNCH or LAUNCH_GROUP.
+pub(crate) fn tasks_of(operation: &Operation) -> &[v1::TaskInfo] {
+    let (launch, group) = (operation.launch.as_ref(), operation.launch_group.as_ref());
+    match operation.r#type() {
+        Type::Launch => launch.map_or(&[], |launch| &launch.task_infos),
+        Type::LaunchGroup => group.map_or(&[], |group| &group.task_group.tasks),
+        _ => &[],
     }
 }
 
 /// Whether an operation has nothing to do.
 fn is_nothing(operation: &Operation) -> bool {
-    operation.r#type() == Type::Launch
-        && operation
-            .launch
-            .as_ref()
-            .is_none_or(|launch| launch.task_infos.is_empty())
+    operation.r#type() == Type::Launch && tasks_of(operation).is_empty()
+}
+
+/// What Mesos counts as a message that launches tasks.
+fn launches(operation: &Operation) -> bool {
+    operation.r#type() == Type::Launch && !tasks_of(operation).is_empty()
 }

@@ -71,7 +71,13 @@ impl Reign {
     }
 
     /// What runs on an agent without our doing counts from now on.
-    fn track(&mut self, agent: &AgentId, framework: &FrameworkId, role: &Role, used: &Resources) {
+    pub(crate) fn track(
+        &mut self,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        role: &Role,
+        used: &Resources,
+    ) {
         let used = Used {
             framework: framework.clone(),
             role: role.clone(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_model::capabilities::AgentCapabilities;
 use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
-use meseta_model::resources::{ResourceFormat, Resources};
+use meseta_model::resources::{Resource, ResourceFormat, Resources};
 use meseta_model::roles::Role;
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::{internal, v1};
@@ -96,11 +96,25 @@ pub(crate) struct Agent {
     /// Tasks that are in no other book and that it was asked about when it came back, with the uuid of
     /// the update that ended them.
     pub(crate) expected: BTreeMap<(FrameworkId, TaskId), Option<bytes::Bytes>>,
+    /// By uuid: operations that it was told of and that are not over and acknowledged, at most
+    /// [`OPERATIONS_PER_AGENT_LIMIT`](crate::limits::OPERATIONS_PER_AGENT_LIMIT).
+    pub(crate) operations: BTreeMap<bytes::Bytes, v1::Operation>,
 }
 
 impl Agent {
     pub(crate) fn executor(&self, framework: &FrameworkId, id: &ExecutorId) -> Option<&Executor> {
         self.executors.get(framework)?.get(id)
+    }
+
+    /// As refusals name it.
+    pub(crate) fn named(&self) -> String {
+        format!("{} at {} ({})", self.id, self.pid, self.info.hostname)
+    }
+
+    /// Its dynamic reservations and persistent volumes: what operations made of what it was started
+    /// with.
+    pub(crate) fn checkpointed(&self) -> Resources {
+        self.total.filter(Resource::needs_checkpointing)
     }
 
     /// The form of reservations that it reads.

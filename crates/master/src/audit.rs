@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_model::ids::{AgentId, FrameworkId};
-use meseta_model::resources::Resources;
+use meseta_model::resources::{Resource, Resources};
 use meseta_model::task_state::is_terminal;
 
 use crate::master::Reign;
@@ -12,11 +12,21 @@ fn check(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }
 
+/// Whether `used` is all of what there is. A shared volume counts once, however often it is used.
+fn has_all(total: &Resources, used: &Resources) -> bool {
+    let once = |volume: &Resource| {
+        let same = |other: &Resource| other.is_same_kind(volume) && other.value() == volume.value();
+        total.iter().any(same)
+    };
+    total.contains(&used.non_shared()) && used.shared().iter().all(once)
+}
+
 impl Reign {
     /// Counts again and compares. Work is proportional to the cluster.
     pub(crate) fn audit(&self) -> Result<(), String> {
         self.audit_allocations()?;
         self.audit_mirrors()?;
+        self.audit_operations()?;
         self.audit_offers()
     }
 
@@ -40,7 +50,7 @@ impl Reign {
             for executor in agent.executors.values().flat_map(BTreeMap::values) {
                 *used += &executor.resources;
             }
-            check(agent.total.contains(used), || {
+            check(has_all(&agent.total, used), || {
                 format!("agent {id} has {} and gives {used}", agent.total)
             })?;
         }
@@ -96,6 +106,22 @@ impl Reign {
         check(hosts.is_empty(), || {
             format!("not counted by frameworks: {hosts:?}")
         })
+    }
+
+    /// What frameworks list of operations is at agents, and every id at an agent is listed.
+    fn audit_operations(&self) -> Result<(), String> {
+        for framework in self.frameworks.registered.values() {
+            for (id, (agent, uuid)) in &framework.operations {
+                let agent = self.agents.get(agent);
+                let known = agent.and_then(|agent| agent.operations.get(uuid));
+                let named = known.and_then(|known| known.info.id.as_ref());
+                check(
+                    named.is_some_and(|named| named.value == id.as_str()),
+                    || format!("operation {id} of {} is at no agent", framework.id),
+                )?;
+            }
+        }
+        Ok(())
     }
 
     /// Every offer is listed by its framework and its agent, and nothing else is.

@@ -143,9 +143,15 @@ impl Reign {
             }
             // compat: the allocator that Mesos has built in ignores requests too.
             Type::Request => turn.count(crate::view::Counter::Message("resource_request")),
-            kind @ (Type::AcceptInverseOffers
-            | Type::DeclineInverseOffers
-            | Type::AcknowledgeOperationStatus) => return Err(not_yet(kind)),
+            Type::AcknowledgeOperationStatus => {
+                let field = "acknowledge_operation_status";
+                let acknowledge = call.acknowledge_operation_status;
+                let acknowledge = acknowledge.ok_or_else(|| missing(field))?;
+                self.acknowledge_operation(turn, id, &acknowledge);
+            }
+            kind @ (Type::AcceptInverseOffers | Type::DeclineInverseOffers) => {
+                return Err(not_yet(kind));
+            }
             Type::Subscribe | Type::Unknown => return Err(missing("type")),
         }
         Ok(Handled::Now)

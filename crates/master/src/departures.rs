@@ -201,6 +201,7 @@ impl Reign {
             .iter()
             .flat_map(|(framework, ids)| ids.iter().map(|id| (framework.clone(), id.clone())))
             .collect();
+        self.end_operations(turn, id, to);
         // Before its resources are given back, so that they are not offered again.
         self.allocator.deactivate_agent(id);
         self.rescind_agent_offers(turn, id);

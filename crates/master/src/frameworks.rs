@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use indexmap::IndexMap;
 use meseta_model::capabilities::FrameworkCapabilities;
 use meseta_model::edge::StreamId;
-use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use meseta_model::resources::Resources;
 use meseta_model::roles::Role;
 use meseta_model::upid::Upid;
@@ -94,6 +94,9 @@ pub(crate) struct Framework {
     /// The agents where it has, or ever had, tasks or executors, with how many there are now. Where
     /// there are none an executor of ours may still be on its way out.
     pub(crate) hosts: BTreeMap<AgentId, usize>,
+    /// Where its operations are that it gave an id, with their uuids. An id that is used again names
+    /// the newest.
+    pub(crate) operations: BTreeMap<OperationId, (AgentId, bytes::Bytes)>,
 }
 
 impl Framework {

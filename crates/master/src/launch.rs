@@ -46,6 +46,7 @@ impl Reign {
         &self,
         framework: &FrameworkId,
         purse: &Purse,
+        offered: &Resources,
         check: impl FnOnce(&TaskContext<'_>) -> Result<R, String>,
     ) -> Result<R, String> {
         let (Some(owner), Some(agent)) = (
@@ -62,7 +63,7 @@ impl Reign {
             framework_id: framework,
             agent_id: &purse.agent,
             agent_capabilities: agent.capabilities,
-            offered: &purse.left,
+            offered,
             known: &known,
         })
     }
@@ -85,7 +86,8 @@ impl Reign {
             let (state, reason) = (TaskState::TaskError, Reason::TaskUnauthorized);
             return self.turn_down(turn, framework, &task, state, reason, why);
         }
-        let checked = self.check(framework, purse, |context| {
+        let available = purse.available();
+        let checked = self.check(framework, purse, &available, |context| {
             validation::task(&task, context).map_err(|why| why.to_string())
         });
         let total = match checked {
@@ -95,8 +97,10 @@ impl Reign {
                 return self.turn_down(turn, framework, &task, state, reason, why);
             }
         };
-        let fits = purse.left.try_sub_assign(&total);
-        assert!(fits, "validation lets no task take more than is left");
+        let copies = purse.spend(&total).unallocated();
+        if !copies.is_empty() {
+            self.track(&purse.agent, framework, &purse.role, &copies);
+        }
         let starts_executor = self.charge(turn, framework, purse, &task);
         let (Some(owner), Some(agent)) = (
             self.frameworks.get(framework),
@@ -130,7 +134,7 @@ impl Reign {
             task.executor.get_or_insert_with(|| executor.clone());
             complete(task, framework, purse);
         }
-        let checked = self.check(framework, purse, |context| {
+        let checked = self.check(framework, purse, &purse.left, |context| {
             validation::task_group(&tasks, &executor, context).map_err(|why| why.to_string())
         });
         let allowed = tasks

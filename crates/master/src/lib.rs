@@ -19,11 +19,13 @@
 //! state is never left. Nothing that a peer or client sends stops a master.
 
 mod accept;
+mod admission;
 mod adoption;
 mod agents;
 mod audit;
 mod calls;
 mod config;
+mod convert;
 mod departures;
 mod descriptions;
 mod digest;
@@ -36,6 +38,7 @@ pub mod limits;
 mod master;
 mod notice;
 mod offers;
+mod operations;
 mod permissions;
 mod pings;
 mod proposals;

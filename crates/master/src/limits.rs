@@ -23,6 +23,13 @@ pub const REFUSALS_LIMIT: u32 = 5;
 /// Ops after which the log is replaced by a snapshot.
 pub const SNAPSHOT_EVERY: u64 = 1_000;
 
+/// Operations of one agent that are not over and acknowledged. Beyond it operations fail, and those
+/// that an agent brings along are not known here; asked about them, the answer is that.
+pub const OPERATIONS_PER_AGENT_LIMIT: usize = 10_000;
+
+/// Statuses of one operation that are remembered until they are acknowledged; beyond it the oldest goes.
+pub const STATUSES_PER_OPERATION: usize = 8;
+
 /// Microseconds between two batches of digest changes: ten a second in all.
 pub const DIGEST_INTERVAL_US: u64 = 100_000;
 

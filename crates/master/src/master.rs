@@ -174,6 +174,9 @@ impl Reign {
             Message::ReregisterSlave(message) => self.reregister_agent(turn, from, *message),
             Message::UnregisterSlave(message) => self.unregister_agent(turn, &from, &message),
             Message::UpdateSlave(message) => self.update_agent(turn, &from, *message),
+            Message::UpdateOperationStatus(message) => {
+                self.operation_status(turn, &from, *message);
+            }
             Message::StatusUpdate(message) => self.status_update(turn, &from, *message),
             Message::ExitedExecutor(message) => self.executor_exited(turn, &from, *message),
             Message::ExecutorToFramework(message) => self.executor_message(turn, *message),

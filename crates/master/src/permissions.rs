@@ -3,7 +3,10 @@
 
 use meseta_model::caller::{Action, Caller, Object, permits};
 use meseta_model::edge::{Refusal, RefusalKind};
+use meseta_model::resources::Resources;
 use meseta_proto::mesos::v1;
+use v1::offer::Operation;
+use v1::offer::operation::Type;
 
 use crate::frameworks::Framework;
 
@@ -66,4 +69,61 @@ pub(crate) fn run(framework: &Framework, task: &v1::TaskInfo) -> Result<(), Stri
     } else {
         Err(format!("Not authorized to launch as user '{user}'"))
     }
+}
+
+/// Whether a framework may do this to the resources that an operation names.
+///
+/// compat: it is the framework's principal that is asked about, whoever sent the call.
+pub(crate) fn operate(framework: &Framework, operation: &Operation) -> Result<(), String> {
+    let Some((action, wire)) = deed(operation) else {
+        return Ok(());
+    };
+    let caller = Caller {
+        principal: framework.info.principal.clone(),
+        ..Caller::default()
+    };
+    let resources = Resources::from_wire(wire).map_err(|why| why.to_string())?;
+    let forbidden = resources.iter().find(|resource| {
+        let role = resource.reservation_role();
+        let object = role.map_or(Object::Any, |role| Object::Role(role.as_str()));
+        !permits(&caller, action, &object)
+    });
+    let kind = operation.r#type().as_str_name();
+    forbidden.map_or(Ok(()), |resource| {
+        Err(format!("Not authorized to {kind} {resource}"))
+    })
+}
+
+/// What an operation is in the words of access lists, and what it is done to.
+fn deed(operation: &Operation) -> Option<(Action, &[v1::Resource])> {
+    use std::slice::from_ref;
+    Some(match operation.r#type() {
+        Type::Reserve => {
+            let reserve = operation.reserve.as_ref()?;
+            (Action::ReserveResources, &reserve.resources)
+        }
+        Type::Unreserve => {
+            let unreserve = operation.unreserve.as_ref()?;
+            (Action::UnreserveResources, &unreserve.resources)
+        }
+        Type::Create => (Action::CreateVolume, &operation.create.as_ref()?.volumes),
+        Type::Destroy => (Action::DestroyVolume, &operation.destroy.as_ref()?.volumes),
+        Type::GrowVolume => {
+            let grow = operation.grow_volume.as_ref()?;
+            (Action::ResizeVolume, from_ref(&grow.volume))
+        }
+        Type::ShrinkVolume => {
+            let shrink = operation.shrink_volume.as_ref()?;
+            (Action::ResizeVolume, from_ref(&shrink.volume))
+        }
+        Type::CreateDisk => {
+            let create = operation.create_disk.as_ref()?;
+            (Action::CreateDisk, from_ref(&create.source))
+        }
+        Type::DestroyDisk => {
+            let destroy = operation.destroy_disk.as_ref()?;
+            (Action::DestroyDisk, from_ref(&destroy.source))
+        }
+        Type::Unknown | Type::Launch | Type::LaunchGroup => return None,
+    })
 }

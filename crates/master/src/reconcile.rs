@@ -9,7 +9,6 @@ use v1::task_status::Reason;
 
 use crate::frameworks::{Framework, Task};
 use crate::master::Reign;
-use crate::notice::Notice;
 use crate::turn::Turn;
 use crate::verdicts::Word;
 use crate::view::Counter;
@@ -146,8 +145,8 @@ impl Reign {
         self.forward(turn, &owner.id, update, None);
     }
 
-    /// RECONCILE_OPERATIONS: no operation is ever started here, so what is asked about is unknown, as
-    /// far as it can be told.
+    /// RECONCILE_OPERATIONS: what is true of each operation that is named; of every one in the books if
+    /// none is. Nobody acknowledges the answers.
     pub(crate) fn reconcile_operations(
         &mut self,
         turn: &mut Turn<'_>,
@@ -155,32 +154,76 @@ impl Reign {
         call: &call::ReconcileOperations,
     ) {
         turn.count(Counter::Message("reconcile_operations"));
-        let connection = self.frameworks.get(id).and_then(|f| f.connection.as_ref());
-        for operation in &call.operations {
-            let agent = operation.agent_id.as_ref().map(AgentId::from);
-            let state = self.unknown_operation(agent.as_ref());
-            let status = v1::OperationStatus {
-                operation_id: Some(OperationId::from(&operation.operation_id).to_wire()),
-                state: state as i32,
-                message: Some("Reconciliation: operation is unknown".to_owned()),
-                converted_resources: Vec::new(),
-                uuid: None,
-                agent_id: operation.agent_id.clone(),
-                resource_provider_id: operation.resource_provider_id.clone(),
-            };
-            turn.tell(connection, Notice::OperationStatus(Box::new(status)));
+        let Some(framework) = self.frameworks.get(id) else {
+            return;
+        };
+        if call.operations.is_empty() {
+            for operation in framework.operations.keys() {
+                if let Some(status) = self.latest_of(framework, operation) {
+                    self.tell_operation(turn, id, status);
+                }
+            }
+        }
+        for asked in &call.operations {
+            let operation = OperationId::from(&asked.operation_id);
+            let status = self.latest_of(framework, &operation).unwrap_or_else(|| {
+                let agent = asked.agent_id.as_ref().map(AgentId::from);
+                let (state, text) = self.unknown_operation(agent.as_ref());
+                v1::OperationStatus {
+                    operation_id: Some(operation.to_wire()),
+                    state: state as i32,
+                    message: Some(text.to_owned()),
+                    agent_id: asked.agent_id.clone(),
+                    resource_provider_id: asked.resource_provider_id.clone(),
+                    ..Default::default()
+                }
+            });
+            self.tell_operation(turn, id, status);
         }
     }
 
-    fn unknown_operation(&self, agent: Option<&AgentId>) -> v1::OperationState {
+    /// The status that was passed on last of an operation that is in the books, or the first.
+    fn latest_of(&self, owner: &Framework, operation: &OperationId) -> Option<v1::OperationStatus> {
+        let (agent, uuid) = owner.operations.get(operation)?;
+        let known = self.agents.get(agent)?.operations.get(uuid)?;
+        let last = known.statuses.last().unwrap_or(&known.latest_status);
+        Some(v1::OperationStatus {
+            uuid: None,
+            ..last.clone()
+        })
+    }
+
+    /// compat: Mesos's states and words, but that an operation without an agent is not called unknown as
+    /// long as agents are expected.
+    fn unknown_operation(&self, agent: Option<&AgentId>) -> (v1::OperationState, &'static str) {
         use v1::OperationState::*;
         match agent {
-            None if self.agents.recovered.is_empty() => OperationUnknown,
-            None => OperationRecovering,
-            Some(agent) if self.agents.recovered.contains(agent) => OperationRecovering,
-            Some(agent) if self.registry.unreachable().contains_key(agent) => OperationUnreachable,
-            Some(agent) if self.registry.gone().contains_key(agent) => OperationGoneByOperator,
-            Some(_) => OperationUnknown,
+            None if self.agents.recovered.is_empty() => (
+                OperationUnknown,
+                "Reconciliation: Operation is unknown and no 'agent_id' was provided",
+            ),
+            None => (
+                OperationRecovering,
+                "Reconciliation: Agents are recovered but have not re-registered",
+            ),
+            Some(agent) if self.agents.recovered.contains(agent) => (
+                OperationRecovering,
+                "Reconciliation: Agent is recovered but has not re-registered",
+            ),
+            Some(agent) if self.agents.get(agent).is_some() => {
+                (OperationUnknown, "Reconciliation: Operation is unknown")
+            }
+            Some(agent) if self.registry.unreachable().contains_key(agent) => {
+                (OperationUnreachable, "Reconciliation: Agent is unreachable")
+            }
+            Some(agent) if self.registry.gone().contains_key(agent) => (
+                OperationGoneByOperator,
+                "Reconciliation: Agent marked gone by operator",
+            ),
+            Some(_) => (
+                OperationUnknown,
+                "Reconciliation: Both operation and agent are unknown",
+            ),
         }
     }
 }

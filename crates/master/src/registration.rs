@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use meseta_allocator::{AgentProfile, Attribute, Site};
 use meseta_model::capabilities::AgentCapabilities;
 use meseta_model::ids::{AgentId, FrameworkId};
-use meseta_model::resources::{ReservationType, ResourceFormat, Resources, reformat};
+use meseta_model::resources::{ResourceFormat, Resources, reformat};
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::{internal, v1};
 use meseta_proto::slave_info::shown_by_master;
+use v1::agent_info::capability::Type as Capability;
 
 use crate::agents::{Agent, Over};
 use crate::event::{Effect, Timer};
@@ -250,11 +251,12 @@ impl Reign {
             return;
         };
         let old_pid = std::mem::replace(&mut agent.pid, back.pid.clone());
+        agent.total = total_of(agent, &back.description);
+        let missed = agent.total != back.description.total;
         agent.info = back.description.info;
         agent.version = back.description.version;
         agent.capabilities = back.description.capabilities;
         agent.resource_version = back.description.resource_version;
-        agent.total = back.description.total;
         agent.reregistered_time = Some(now);
         agent.connected = true;
         agent.active = agent.leaving.is_none() && agent.over.is_none();
@@ -275,6 +277,9 @@ impl Reign {
         let reported = self.adopt_tasks(turn, &id, back.tasks, false);
         let questions = self.questions(turn, &id, &reported, false);
         self.welcome_back(turn, &id, questions, &back.frameworks, orphans);
+        if missed && let Some(agent) = self.agents.get(&id) {
+            crate::operations::checkpoint(turn, agent);
+        }
         self.kill_again(turn, &id, &reported);
         self.nudge(turn);
     }
@@ -331,6 +336,7 @@ impl Reign {
             offers: BTreeSet::new(),
             killed: BTreeSet::new(),
             expected: BTreeMap::new(),
+            operations: BTreeMap::new(),
         };
         self.allocator
             .add_agent(turn.now.mono_us, id, profile(&agent), &[]);
@@ -404,6 +410,10 @@ impl Reign {
         agent.resource_version = message
             .resource_version_uuid
             .or(agent.resource_version.take());
+        if agent.capabilities.has(Capability::ResourceProvider) {
+            let reported = message.operations.unwrap_or_default().operations;
+            self.compare_operations(turn, &id, reported);
+        }
     }
 }
 
@@ -420,9 +430,7 @@ pub(crate) fn profile(agent: &Agent) -> AgentProfile {
     });
     AgentProfile {
         total: agent.total.clone(),
-        hierarchical_role: agent
-            .capabilities
-            .has(v1::agent_info::capability::Type::HierarchicalRole),
+        hierarchical_role: agent.capabilities.has(Capability::HierarchicalRole),
         site: Site {
             hostname: agent.info.hostname.clone(),
             attributes: attributes.collect(),
@@ -450,7 +458,7 @@ fn describe(
     reformat(&mut slave.resources, ResourceFormat::PostRefinement).ok()?;
     let total = Resources::from_wire(&slave.resources).ok()?;
     let checkpointed = Resources::from_wire(checkpointed).ok()?;
-    let total = with_checkpointed(total, &checkpointed)?;
+    let total = total.with_checkpointed(&checkpointed).ok()?;
     Some(Description {
         info: shown_by_master(slave),
         total,
@@ -460,26 +468,17 @@ fn describe(
     })
 }
 
-/// Replaces parts of what an agent was configured with by what operations made of them. `None` when
-/// they were made of something that is not there.
-fn with_checkpointed(mut total: Resources, checkpointed: &Resources) -> Option<Resources> {
-    for made in checkpointed {
-        let origin = made.clone().with_kind(|kind| {
-            kind.reservations
-                .retain(|level| level.kind == ReservationType::Static);
-            kind.shared = false;
-            kind.disk = kind.disk.take().and_then(|disk| {
-                let source = disk.source?;
-                Some(meseta_model::resources::Disk {
-                    source: Some(source),
-                    ..Default::default()
-                })
-            });
-        });
-        if !total.try_sub_assign(&Resources::from(origin)) {
-            return None;
-        }
-        total.add_resource(made.clone());
+/// What an agent that is known here has when it comes back.
+///
+/// compat: an agent that applies operations itself knows best. Another may have missed what it was told
+/// to write down: what is in the books stands, unless it does not fit the agent any more, and the agent
+/// is told again (Mesos says it even to agents that have it).
+fn total_of(known: &Agent, now: &Description) -> Resources {
+    if known.capabilities.has(Capability::ResourceProvider) {
+        return now.total.clone();
     }
-    Some(total)
+    Resources::from_wire(&now.info.resources)
+        .ok()
+        .and_then(|configured| configured.with_checkpointed(&known.checkpointed()).ok())
+        .unwrap_or_else(|| now.total.clone())
 }

@@ -417,6 +417,7 @@ impl Framework {
             completed: VecDeque::new(),
             offers: BTreeSet::new(),
             hosts: BTreeMap::new(),
+            operations: BTreeMap::new(),
         };
         framework.describe(wishes);
         framework

@@ -192,6 +192,16 @@ pub enum Counter {
         v1::task_status::Source,
         v1::task_status::Reason,
     ),
+    /// An operation came to this end: `master/operations/error`, `master/operations/reserve/error`.
+    Operations(v1::offer::operation::Type, v1::OperationState),
+    /// `master/valid_operation_status_updates`.
+    ValidOperationStatusUpdates,
+    /// `master/invalid_operation_status_updates`.
+    InvalidOperationStatusUpdates,
+    /// `master/valid_operation_status_update_acknowledgements`.
+    ValidOperationStatusUpdateAcknowledgements,
+    /// `master/invalid_operation_status_update_acknowledgements`.
+    InvalidOperationStatusUpdateAcknowledgements,
     /// A scheduler call or agent message arrived, by the metric's last part (`launch_tasks`).
     Message(&'static str),
     /// `master/valid_status_updates`.

@@ -385,6 +385,7 @@ scripts! {
     kill
     lost_lead
     offers
+    operations
     operator
     orphans
     reconcile

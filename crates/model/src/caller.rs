@@ -48,6 +48,12 @@ pub enum Action {
     CreateVolume,
     /// Destroy a persistent volume.
     DestroyVolume,
+    /// Grow or shrink a persistent volume.
+    ResizeVolume,
+    /// Make a disk of a resource provider's space.
+    CreateDisk,
+    /// Give a disk back to its resource provider.
+    DestroyDisk,
 }
 
 /// What the action is done to.

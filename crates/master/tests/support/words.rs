@@ -96,6 +96,8 @@ messages! {
     StatusUpdate internal::StatusUpdateMessage,
     StatusUpdateAcknowledgement internal::StatusUpdateAcknowledgementMessage,
     ShutdownExecutor internal::ShutdownExecutorMessage,
+    CheckpointResources internal::CheckpointResourcesMessage,
+    ReconcileOperations internal::ReconcileOperationsMessage,
     ApplyOperation internal::ApplyOperationMessage,
     AcknowledgeOperationStatus internal::AcknowledgeOperationStatusMessage,
     DrainSlave internal::DrainSlaveMessage,

@@ -66,6 +66,17 @@ impl Conversion {
         }
     }
 
+    /// The same step for resources that do not say to whom they are allocated.
+    #[must_use]
+    pub fn unallocated(&self) -> Self {
+        let gone = self.gone.clone();
+        Self {
+            consumed: self.consumed.unallocated(),
+            converted: self.converted.unallocated(),
+            gone: gone.map(|volume| volume.with_allocation(None)),
+        }
+    }
+
     /// The resources afterwards.
     ///
     /// # Errors
