@@ -65,6 +65,7 @@ impl Allocator {
             self.settle_holder(client);
         }
         self.set_free(slot, self.nothing.clone());
+        self.maintenance.forget_agent(slot);
         let agent = self.agents.remove(slot);
         self.calendar
             .moved(slot, agent.filters.next_end_us, u64::MAX);

@@ -222,6 +222,7 @@ impl Allocator {
             agent.hold(client, Some(shape.clone()));
             self.sorter.client_mut(client).holdings += 1;
             self.sorter.charge(client, &shape.all);
+            self.maintenance.touch(slot);
             return;
         };
         let sum = held.resources.clone() + &shape.resources;

@@ -87,7 +87,7 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Explanation {
     /// It would be offered this.
-    Offered(Resources),
+    Offered(Box<Resources>),
     /// It would not.
     Withheld(Reason),
     /// It might be, but these come first and leave nothing for it.
@@ -183,7 +183,7 @@ impl Allocator {
         let own = handed.iter().filter(|(other, _)| *other == client);
         let own: Resources = own.map(|(_, shape)| &shape.resources).sum();
         if !own.is_empty() {
-            return Explanation::Offered(own);
+            return Explanation::Offered(Box::new(own));
         }
         if let Some(reason) = reason {
             return Explanation::Withheld(reason);

@@ -53,6 +53,7 @@ impl Allocator {
         if let Some(slot) = self.known_framework(id) {
             self.frameworks[slot].known = false;
             self.adopt(slot, FrameworkProfile::default());
+            self.maintenance.forget_framework(id);
             self.forget_framework_if_empty(slot);
             self.quota_eased(now_us);
         }
@@ -75,6 +76,11 @@ impl Allocator {
             return;
         };
         self.frameworks[slot].active = active;
+        if active {
+            self.maintenance.touch_all();
+        } else {
+            self.maintenance.disconnect(id);
+        }
         for client in self.frameworks[slot].clients.clone() {
             if !active {
                 self.sorter.clear_filters(client);
@@ -93,13 +99,14 @@ impl Allocator {
     }
 
     /// The framework wants offers in these roles again, in all of its roles if none is named, and is
-    /// not kept from anything that it refused before. Roles that are not its own are ignored.
+    /// not kept from anything that it refused before, inverse offers of any role included. Roles that are not its own are ignored.
     pub fn revive(&mut self, now_us: u64, id: &FrameworkId, roles: &BTreeSet<Role>) {
         for client in self.named_clients(id, roles) {
             self.sorter.clear_filters(client);
             self.sorter.client_mut(client).suppressed = false;
             self.settle_client(client);
         }
+        self.maintenance.forget_quiet(id);
         self.touch_all(now_us);
     }
 
@@ -177,6 +184,7 @@ impl Allocator {
     /// Makes the framework what the profile says.
     fn adopt(&mut self, slot: u32, mut profile: FrameworkProfile) {
         self.frameworks[slot].active = profile.active;
+        self.maintenance.touch_all();
         self.frameworks[slot].capabilities = profile.capabilities;
         for role in &profile.roles {
             let client = self.client_slot(slot, role);

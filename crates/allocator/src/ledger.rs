@@ -12,7 +12,7 @@ use crate::shape::Shape;
 use crate::{Allocator, limits};
 
 /// How long a refusal lasts, microseconds.
-fn refusal_us(refusal: Refusal) -> u64 {
+pub(crate) fn refusal_us(refusal: Refusal) -> u64 {
     let us = refusal.seconds * 1e6;
     if us.is_nan() || us < 0.0 {
         limits::REFUSAL_DEFAULT_US
@@ -220,7 +220,10 @@ impl Allocator {
         let old = self.agents[agent].holding(client).cloned();
         let holder = self.sorter.client_mut(client);
         match (&old, &new) {
-            (None, Some(_)) => holder.holdings += 1,
+            (None, Some(_)) => {
+                holder.holdings += 1;
+                self.maintenance.touch(agent);
+            }
             (Some(_), None) => holder.holdings -= 1,
             _ => {}
         }

@@ -31,6 +31,7 @@ mod filter;
 mod frameworks;
 mod ledger;
 pub mod limits;
+mod maintenance;
 mod policy;
 mod profile;
 mod quota;
@@ -57,8 +58,8 @@ pub use constraint::{
 pub use explain::{Explanation, Reason};
 pub use policy::Scoring;
 pub use profile::{
-    AgentProfile, FrameworkCapabilities, FrameworkProfile, Grant, Quota, Refusal, Refused, Site,
-    Unavailability, Used,
+    AgentProfile, FrameworkCapabilities, FrameworkProfile, Grant, InverseAnswer, InverseGrant,
+    Quota, Refusal, Refused, Site, Unavailability, Used,
 };
 pub use stats::{Counts, RoleShare};
 
@@ -67,6 +68,7 @@ use amounts::Amounts;
 use cycle::Scratch;
 use filter::Calendar;
 use frameworks::Framework;
+use maintenance::Maintenance;
 use quota::Quotas;
 use shape::{Shape, Shapes};
 use slab::Slab;
@@ -93,6 +95,7 @@ pub struct Allocator {
     agent_slots: IndexMap<AgentId, u32, Digest>,
     calendar: Calendar,
     wake: Wake,
+    maintenance: Maintenance,
     /// Host names, if only some agents may be offered.
     whitelist: Option<BTreeSet<String>>,
     /// Shared by all agents that have nothing free.
@@ -125,6 +128,7 @@ impl Allocator {
             agent_slots: IndexMap::default(),
             calendar: Calendar::default(),
             wake: Wake::default(),
+            maintenance: Maintenance::default(),
             whitelist: None,
             nothing,
             scratch: Scratch::default(),

@@ -133,6 +133,26 @@ pub struct Grant {
     pub resources: Resources,
 }
 
+/// A framework to be asked to leave an agent: it counts as asked until it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InverseGrant {
+    /// Whom.
+    pub framework: FrameworkId,
+    /// Where.
+    pub agent: AgentId,
+    /// When the agent is planned to be away.
+    pub unavailability: Unavailability,
+}
+
+/// What a framework said about an inverse offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InverseAnswer {
+    /// It will leave in time, as far as it can.
+    Accepted,
+    /// It will not.
+    Declined,
+}
+
 /// Why the allocator does not take a setting.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refused {
@@ -172,9 +192,6 @@ pub enum Refused {
     /// Oversubscribed resources that are not revocable.
     #[error("oversubscribed resources must be revocable")]
     NotRevocable,
-    /// Inverse offers are not made, so a planned absence would go unnoticed by frameworks.
-    #[error("maintenance needs inverse offers, which are not made")]
-    Maintenance,
     /// An expression that does not compile within the configured bounds.
     #[error("bad expression '{expression}': {reason}")]
     BadExpression {

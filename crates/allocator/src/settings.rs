@@ -1,10 +1,9 @@
 //! What operators set while the cluster runs.
 
-use meseta_model::ids::AgentId;
 use meseta_model::roles::Role;
 
 use crate::Allocator;
-use crate::profile::{Quota, Refused, Unavailability};
+use crate::profile::{Quota, Refused};
 
 impl Allocator {
     /// The share that a role, with all below it, is entitled to against its siblings; 1 by default.
@@ -36,22 +35,5 @@ impl Allocator {
         self.quotas.set(&mut self.shapes.kinds, role, quota)?;
         self.touch_all(now_us);
         Ok(())
-    }
-
-    /// When an agent is planned to be away.
-    ///
-    /// # Errors
-    /// [`Refused::Maintenance`] always, except that nothing is planned: frameworks would have to be
-    /// asked to leave the agent, and there are no such inverse offers.
-    pub fn set_unavailability(
-        &mut self,
-        agent: &AgentId,
-        unavailability: Option<Unavailability>,
-    ) -> Result<(), Refused> {
-        self.known_agent(agent)?;
-        match unavailability {
-            None => Ok(()),
-            Some(_) => Err(Refused::Maintenance),
-        }
     }
 }

@@ -36,10 +36,15 @@ pub(crate) struct Wake {
 }
 
 impl Allocator {
-    /// When [`Allocator::allocate`] should be called next, or `None` as long as nothing changes. May be
+    /// When [`Allocator::allocate`] and [`Allocator::inverse_offers`] should be called next, or `None` as long as nothing changes. May be
     /// in the past, which means now.
     #[must_use]
     pub fn next_wake(&self, now_us: u64) -> Option<u64> {
+        let wakes = [self.next_run(now_us), self.maintenance.next_wake()];
+        wakes.into_iter().flatten().min()
+    }
+
+    fn next_run(&self, now_us: u64) -> Option<u64> {
         if self.wake.offerable == 0 || self.sorter.active() == 0 {
             return None;
         }

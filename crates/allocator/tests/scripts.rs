@@ -6,7 +6,8 @@
 //! `update F …` (as framework), `decline F@role A res|all [seconds]`, `recover F@role A res|all`,
 //! `track F@role A res`, `convert F@role A from -> to`, `reserve A from -> to`, `total A res`,
 //! `oversubscribe A res`, `suppress F [role…]`, `revive F [role…]`, `activate`, `deactivate`, `remove`,
-//! `weight role w`, `quota role guarantee=… limit=… | none`, `whitelist h… | all`, `maintain A`,
+//! `weight role w`, `quota role guarantee=… limit=… | none`, `whitelist h… | all`,
+//! `maintain A from=10h [for=1h] | none`, `answer F A yes|no|withdrawn [seconds]`, `answers A`,
 //! `await n`, `pass 5s`, `run` (sleep until the next wake, then allocate
 //! until there is none due), `shares`, `consumed role`,
 //! `wish F@role quantities|none`, `explain F@role A`, `free A`.
@@ -18,9 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use meseta_allocator::{
-    AgentProfile, Allocator, Attribute, Config, Constraint, Explanation, FrameworkProfile, Pattern,
-    PatternLimits, Predicate, Quota, Refusal, RoleConstraints, Scoring, Selector, Site, SorterKind,
-    Unavailability, Used,
+    AgentProfile, Allocator, Attribute, Config, Constraint, Explanation, FrameworkProfile,
+    InverseAnswer, InverseGrant, Pattern, PatternLimits, Predicate, Quota, Refusal,
+    RoleConstraints, Scoring, Selector, Site, SorterKind, Unavailability, Used,
 };
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{ResourceName, Resources};
@@ -256,6 +257,7 @@ impl Script {
                 self.switch(verb, parts[0]);
                 String::new()
             }
+            "answer" => self.answer_call(parts),
             "decline" | "recover" | "track" | "convert" => self.ledger_call(verb, parts),
             "weight" => answer(self.allocator.set_weight(
                 now,
@@ -302,6 +304,18 @@ impl Script {
                 let (framework, role) = (grant.framework, grant.role);
                 text += &format!("{framework}@{role} {} {what}\n", grant.agent);
             }
+            for inverse in self.allocator.inverse_offers(self.now_us) {
+                let InverseGrant {
+                    framework,
+                    agent,
+                    unavailability,
+                } = inverse;
+                let start = show_us(unavailability.start_ns / 1000);
+                let until = unavailability.duration_ns;
+                let lasts = until.map(|ns| format!(" for {}", show_us(ns / 1000)));
+                let lasts = lasts.unwrap_or_default();
+                text += &format!("{framework} leave {agent} at {start}{lasts}\n");
+            }
         }
         text
     }
@@ -327,11 +341,12 @@ impl Script {
                 agent(&[&[""], &parts[1..]].concat()).site,
             )),
             "maintain" => {
-                let planned = Unavailability {
-                    start_ns: 0,
-                    duration_ns: None,
-                };
-                answer(allocator.set_unavailability(&id, Some(planned)))
+                let ns = |name| option(parts, name).map(|text| duration_us(text) * 1000);
+                let planned = ns("from").map(|start_ns| Unavailability {
+                    start_ns,
+                    duration_ns: ns("for"),
+                });
+                answer(allocator.set_unavailability(&id, planned))
             }
             _ => answer(allocator.update_available(
                 now,
@@ -401,6 +416,22 @@ impl Script {
         String::new()
     }
 
+    fn answer_call(&mut self, parts: &[&str]) -> String {
+        let said = match parts[2] {
+            "yes" => Some(InverseAnswer::Accepted),
+            "no" => Some(InverseAnswer::Declined),
+            _ => None,
+        };
+        let refusal = parts.get(3).map(|text| Refusal {
+            seconds: text.parse().unwrap(),
+        });
+        let (framework, agent) = (FrameworkId::from(parts[0]), AgentId::from(parts[1]));
+        let now = self.now_us;
+        self.allocator
+            .answer_inverse_offer(now, &framework, &agent, said, refusal);
+        String::new()
+    }
+
     fn question(&mut self, verb: &str, parts: &[&str]) -> String {
         match verb {
             "shares" => self
@@ -423,6 +454,12 @@ impl Script {
                 String::new()
             }
             "explain" => self.explain(parts),
+            "answers" => {
+                let agent = AgentId::from(parts[0]);
+                let answers = self.allocator.inverse_answers(&agent);
+                let lines = answers.map(|(framework, said)| format!("{framework} {said:?}\n"));
+                lines.collect()
+            }
             "filters" => format!("{}\n", self.allocator.counts().filters),
             other => panic!("no call {other}"),
         }
