@@ -7,7 +7,8 @@
 //! outside ([`invariants`], one file each). Planted bugs ([`plants`]) show that they look.
 //!
 //! **What it never does.** It reads no clock and no randomness but its seed, opens no file or socket,
-//! and starts no thread. It asks nothing of the cores but what their drivers ask.
+//! and starts no thread. It asks nothing of the cores but what their drivers ask. Only [`allocator`],
+//! which measures, looks at a clock.
 //!
 //! **Where to start reading.** [`run`] is one seed from beginning to end; `world` is what it runs in,
 //! with one file per part (links, streams, calls, disks, containers, …); `faults` has one file per source
@@ -17,6 +18,7 @@
 //! **Which invariants it keeps.** The same seed gives the same trace, byte for byte. A fault is one that
 //! can truly happen: an actor message is never repeated and never overtakes another of its connection.
 
+pub mod allocator;
 mod cli;
 mod draws;
 mod executors;
