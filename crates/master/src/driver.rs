@@ -64,8 +64,10 @@ impl Reign {
                 .as_ref()
                 .is_none_or(|named| FrameworkId::from(named) == *id)
         {
-            // A retry: our answer was lost.
-            let again = named.is_some();
+            // A retry: our answer was lost. Or it has lost its connection to us, and ours to it is
+            // about to break as well.
+            let (id, again) = (id.clone(), named.is_some());
+            self.frameworks.returned.insert(from);
             return turn.welcome(&connection, &id.to_wire(), &self.info, 0.0, again);
         }
         let force = subscribe.force();

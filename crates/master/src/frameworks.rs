@@ -165,6 +165,8 @@ pub(crate) struct Frameworks {
     pub(crate) registered: BTreeMap<FrameworkId, Framework>,
     pub(crate) streams: BTreeMap<StreamId, FrameworkId>,
     pub(crate) drivers: BTreeMap<Upid, FrameworkId>,
+    /// Drivers that subscribed again over a connection that we believed to stand.
+    pub(crate) returned: BTreeSet<Upid>,
     /// The newest subscription of each that is being written.
     pub(crate) subscribing: BTreeMap<FrameworkId, Subscriber>,
     /// Oldest first, at most `max_completed_frameworks`.

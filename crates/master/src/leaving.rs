@@ -9,7 +9,7 @@ use meseta_proto::mesos::{internal, v1};
 use v1::TaskState;
 use v1::task_status::Reason;
 
-use crate::event::Timer;
+use crate::event::{Effect, Timer};
 use crate::frameworks::{Connection, Framework};
 use crate::limits::RETRY_US;
 use crate::master::Reign;
@@ -30,7 +30,13 @@ impl Reign {
     }
 
     /// The link to a v0 driver broke.
+    ///
+    /// One that has subscribed again since we linked may have noticed before we did: then it is still
+    /// there, and would never learn that it is not served any more. A second break is meant for it.
     pub(crate) fn driver_gone(&mut self, turn: &mut Turn<'_>, upid: &Upid) {
+        if self.frameworks.returned.remove(upid) {
+            return turn.push(Effect::Link(upid.clone()));
+        }
         self.subscriber_gone(&Connection::Driver(upid.clone()));
         if let Some(id) = self.frameworks.drivers.get(upid).cloned() {
             self.disconnect_framework(turn, &id);

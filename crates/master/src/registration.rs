@@ -78,7 +78,12 @@ impl Reign {
             if agent.connected && agent.over.is_none() {
                 // A retry: our answer was lost.
                 let (id, pid) = (agent.id.clone(), agent.pid.clone());
-                return self.greet(turn, &id, &pid);
+                let is_busy = !agent.tasks.is_empty() || !agent.executors.is_empty();
+                self.greet(turn, &id, &pid);
+                if is_busy {
+                    self.ask_to_return(turn, &id);
+                }
+                return;
             }
             let id = agent.id.clone();
             self.remove_agent(turn, &id, Over::Replaced);

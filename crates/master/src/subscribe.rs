@@ -284,6 +284,7 @@ impl Reign {
             }
             Connection::Driver(upid) => {
                 self.frameworks.drivers.remove(upid);
+                self.frameworks.returned.remove(upid);
                 turn.push(crate::event::Effect::Unlink(upid.clone()));
             }
         }
