@@ -2,12 +2,14 @@
 //!
 //! The layout below `meta/` is Mesos's (design decision 15): a protobuf file is its length in four
 //! bytes and then the message, `task.updates` is a row of those, pids are plain text. What is ours
-//! lies beside it in files of names that Mesos never reads.
+//! lies beside it in files of names that Mesos never reads, or, where it must share a flush with a file
+//! of Mesos's that holds one message, behind that message: Mesos reads the first and closes the file.
+//! `task.info` is followed by the event that gives the task to its executor.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use meseta_model::step::{Seq, Write};
-use meseta_proto::mesos::v1;
+use meseta_proto::mesos::v1::{self, executor};
 use meseta_proto::{Wire, encode};
 
 use crate::agent::Agent;
@@ -32,6 +34,10 @@ pub(crate) const FORMAT: &str = "meseta.format";
 pub(crate) const FORMAT_VERSION: &str = "1";
 /// Ours: the highest leader epoch obeyed, in decimal.
 pub(crate) const EPOCH: &str = "meseta.epoch";
+
+/// Ours, in a run's directory: the host was started anew since, so that no `forked.pid` does not mean
+/// that nothing ever ran.
+pub(crate) const REBOOTED: &str = "meseta.rebooted";
 
 /// `framework.pid` of a scheduler that has none.
 const NO_PID: &str = "@0.0.0.0:0";
@@ -135,10 +141,30 @@ pub(crate) fn executor_writes(agent: &AgentId, executor: &Executor) -> Vec<Write
     ]
 }
 
-pub(crate) fn task_write(run_dir: &str, task: &v1::Task) -> Write {
+/// A task, and how its executor is given it: until the executor has it, a restarted agent can do what
+/// this one did not get to. A group is described with its first task.
+pub(crate) fn task_write(
+    run_dir: &str,
+    task: &v1::Task,
+    launch: Option<&executor::Event>,
+) -> Write {
     let id = TaskId::from(&task.task_id);
     let path = format!("{}/task.info", task_dir(run_dir, &id));
-    put(path, record(&format::old_task(task)))
+    let mut bytes = BytesMut::from(record(&format::old_task(task)));
+    if let Some(launch) = launch {
+        bytes.extend_from_slice(&record(launch));
+    }
+    put(path, bytes)
+}
+
+/// The pid of a run's container.
+pub(crate) fn pid_file(run_dir: &str) -> String {
+    format!("{run_dir}/pids/forked.pid")
+}
+
+/// See [`REBOOTED`].
+pub(crate) fn reboot_marker(run_dir: &str) -> String {
+    format!("{run_dir}/{REBOOTED}")
 }
 
 /// What follows a write. The write's effects are emitted when it is done, not before, so that
@@ -241,6 +267,8 @@ impl Agent {
             }
         }
         if matches!(found.container, Container::Preparing(_)) {
+            // That of an earlier start is off the disk.
+            found.pid = None;
             self.launch_container(out, framework, executor);
         } else {
             found.deliver(out);

@@ -33,9 +33,15 @@ impl Agent {
                 termination,
             } => {
                 if let Some((framework, executor)) = self.by_container(&container_id) {
-                    self.executor_terminated(out, &framework, &executor, Some(termination));
+                    self.container_terminated(out, &framework, &executor, termination);
                 }
             }
+            ContainerReport::NeverReleased { container_id } => {
+                if let Some((framework, executor)) = self.by_container(&container_id) {
+                    self.container_never_released(out, &framework, &executor);
+                }
+            }
+            ContainerReport::OrphansFound { containers: _ } => {}
         }
     }
 
@@ -61,7 +67,7 @@ impl Agent {
             return out.push(Effect::ReleaseContainer(run.clone()));
         }
         if let Some(executor) = self.executor(&framework, &id) {
-            let path = format!("{}/pids/forked.pid", self.run_dir_of(executor));
+            let path = checkpoint::pid_file(&self.run_dir_of(executor));
             let write = checkpoint::put(path, pid.to_string());
             self.persist(out, vec![write], Then::Release(run.clone()));
         }
@@ -135,6 +141,7 @@ impl Agent {
         }
         executor.state = State::Terminated;
         executor.container = Container::Over;
+        executor.awaited = false;
         let generated = executor.generated;
         let run = executor.container_id.clone();
         let stream = executor.stream.take();
@@ -165,7 +172,7 @@ impl Agent {
         self.finish_recovery_if_complete(out);
     }
 
-    fn cancel_executor_timers(
+    pub(crate) fn cancel_executor_timers(
         &self,
         out: &mut Outbox<'_>,
         framework: &FrameworkId,
@@ -284,7 +291,7 @@ impl Agent {
             return;
         }
         let mut executors = self.frameworks.values().flat_map(|f| f.executors.values());
-        if !executors.any(|executor| executor.state == State::Registering) {
+        if !executors.any(|executor| executor.awaited && executor.state == State::Registering) {
             self.finish_recovery(out);
         }
     }

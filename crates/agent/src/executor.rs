@@ -29,6 +29,19 @@ pub(crate) enum State {
     Terminated,
 }
 
+/// What this life of the agent knows of an earlier one's part in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// None: the run began in this life, or begins anew in it.
+    None,
+    /// Its pid is not on disk, so its program was never released: it never ran.
+    Held,
+    /// Its program ran, unless the container room knows better.
+    Released,
+    /// The host was started anew since; whatever ran is gone, and nothing tells whether it did.
+    Lost,
+}
+
 /// How far its container is.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Container {
@@ -86,6 +99,11 @@ pub(crate) struct Executor {
     pub(crate) limits: ContainerLimits,
     /// Was ever given a task.
     pub(crate) ever_sent: bool,
+    pub(crate) past: Past,
+    /// Recovery waits for it to come back or to end.
+    pub(crate) awaited: bool,
+    /// It subscribed in an earlier life, as far as is known.
+    pub(crate) subscribed_before: bool,
 }
 
 impl Executor {
@@ -277,14 +295,14 @@ pub(crate) fn event(kind: executor::event::Type) -> executor::Event {
     }
 }
 
-fn launch_event(task: v1::TaskInfo) -> executor::Event {
+pub(crate) fn launch_event(task: v1::TaskInfo) -> executor::Event {
     executor::Event {
         launch: Some(executor::event::Launch { task }),
         ..event(executor::event::Type::Launch)
     }
 }
 
-fn launch_group_event(tasks: Vec<v1::TaskInfo>) -> executor::Event {
+pub(crate) fn launch_group_event(tasks: Vec<v1::TaskInfo>) -> executor::Event {
     executor::Event {
         launch_group: Some(executor::event::LaunchGroup {
             task_group: v1::TaskGroupInfo { tasks },

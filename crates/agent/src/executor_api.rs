@@ -2,20 +2,18 @@
 
 use executor::call::Type as Call;
 use executor::event::Type;
-use std::collections::BTreeSet;
 
 use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, Refusal, RefusalKind, RequestId, StreamId};
-use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId};
 use meseta_proto::mesos::internal;
-use meseta_proto::mesos::v1::{self, executor};
+use meseta_proto::mesos::v1::executor;
 
 use crate::agent::{Agent, Phase};
 use crate::checkpoint::{self, Then};
 use crate::event::{Effect, Timer};
 use crate::executor::{Executor, State, event};
 use crate::outbox::Outbox;
-use crate::task::{self, Verdict};
 use crate::view::Counter;
 
 impl Agent {
@@ -45,7 +43,7 @@ impl Agent {
         }
         self.attach_stream(out, &framework, &id, stream);
         let subscribe = call.subscribe.unwrap_or_default();
-        self.drop_never_received(out, &framework, &id, &subscribe);
+        self.settle_never_received(out, &framework, &id, &subscribe);
         if self.welcome(out, &framework, &id) {
             for update in subscribe.unacknowledged_updates {
                 // What is refused now stays with the executor.
@@ -99,51 +97,6 @@ impl Agent {
         }
     }
 
-    /// A task that was on its way when an agent of an earlier life died: the executor never got it,
-    /// and only its summary is on disk, so it cannot be sent again.
-    fn drop_never_received(
-        &mut self,
-        out: &mut Outbox<'_>,
-        framework: &FrameworkId,
-        id: &ExecutorId,
-        subscribe: &executor::call::Subscribe,
-    ) {
-        let Some(found) = self.frameworks.get_mut(framework) else {
-            return;
-        };
-        let state = found.dropped_state();
-        let Some(executor) = found.executors.get_mut(id) else {
-            return;
-        };
-        let updates = &subscribe.unacknowledged_updates;
-        executor.ever_sent |= !updates.is_empty();
-        let tasks = subscribe
-            .unacknowledged_tasks
-            .iter()
-            .map(|info| &info.task_id);
-        let spoken_of = updates.iter().map(|update| &update.status.task_id);
-        let known: BTreeSet<TaskId> = tasks.chain(spoken_of).map(TaskId::from).collect();
-        let is_lost = |live: &task::LiveTask| {
-            live.phase == task::Phase::Launched
-                && live.task.state() == v1::TaskState::TaskStaging
-                && !known.contains(&live.id())
-        };
-        let lost: Vec<TaskId> = executor
-            .tasks
-            .values()
-            .filter(|live| is_lost(live))
-            .map(|live| live.id())
-            .collect();
-        let verdict = Verdict::new(
-            state,
-            v1::task_status::Reason::AgentRestarted,
-            "Task launched during agent restart",
-        );
-        for task in lost {
-            self.tell(out, framework, &task, Some(id), &verdict);
-        }
-    }
-
     /// SUBSCRIBED, the first event. False if the executor is told to go instead: all it was started
     /// for was killed meanwhile, and it would wait for ever.
     fn welcome(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId, id: &ExecutorId) -> bool {
@@ -177,10 +130,13 @@ impl Agent {
 
     /// What waited for the executor: tasks it never had, kills it missed.
     fn catch_up(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId, id: &ExecutorId) {
+        let admitted = self.registration.admitted;
         let Some(executor) = self.executor_mut(framework, id) else {
             return;
         };
-        executor.deliver(out);
+        if admitted {
+            executor.deliver(out);
+        }
         let missed: Vec<_> = executor
             .tasks
             .values_mut()

@@ -55,7 +55,7 @@ impl Agent {
     }
 
     /// The executor never gets it, and with it none of its group.
-    fn kill_queued(
+    pub(crate) fn kill_queued(
         &mut self,
         out: &mut Outbox<'_>,
         framework: &FrameworkId,

@@ -4,7 +4,7 @@
 //! its framework checkpoints, and given to the executor once that has subscribed. Whatever is wrong
 //! ends in a status update, never in silence.
 
-use meseta_model::container::{ContainerClass, LaunchSpec, Program};
+use meseta_model::container::{ContainerClass, ContainerLimits, LaunchSpec, Program};
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use meseta_model::step::Write;
 use meseta_model::task;
@@ -18,7 +18,7 @@ use crate::command_executor::command_executor;
 use crate::config::spelled;
 use crate::environment;
 use crate::event::{Effect, Timer};
-use crate::executor::{Container, Executor, Queued, State};
+use crate::executor::{Container, Executor, Past, Queued, State, launch_event, launch_group_event};
 use crate::gc::Garbage;
 use crate::outbox::Outbox;
 use crate::task::{LiveTask, Verdict};
@@ -37,6 +37,26 @@ pub(crate) struct Launch {
     pub(crate) versions: Vec<internal::ResourceVersionUuid>,
     /// Whether the master expects a new executor; older masters do not say.
     pub(crate) launch_executor: Option<bool>,
+}
+
+impl Launch {
+    /// What the executor is told.
+    fn event(&self) -> v1::executor::Event {
+        match (self.group, self.tasks.as_slice()) {
+            (false, [only]) => launch_event(only.clone()),
+            (_, all) => launch_group_event(all.to_vec()),
+        }
+    }
+}
+
+/// A run that is about to start.
+pub(crate) struct Start<'a> {
+    pub(crate) framework: &'a v1::FrameworkInfo,
+    pub(crate) executor: &'a v1::ExecutorInfo,
+    pub(crate) generated: bool,
+    pub(crate) run: &'a ContainerId,
+    pub(crate) directory: &'a str,
+    pub(crate) limits: ContainerLimits,
 }
 
 impl Agent {
@@ -201,18 +221,21 @@ impl Agent {
         let run_dir =
             checkpoint::run_dir(&agent, &framework.id, executor_id, &executor.container_id);
         let mut ids = Vec::new();
+        let mut event = executor.checkpoint.then(|| launch.event());
         for info in &launch.tasks {
             let id = TaskId::from(&info.task_id);
             let task = LiveTask::queued(info.clone(), &framework.id, !executor.checkpoint);
             if executor.checkpoint {
+                let event = event.take();
+                writes.push(checkpoint::task_write(&run_dir, &task.task, event.as_ref()));
                 let (run, task_id) = (executor.container_id.clone(), id.clone());
                 let old = Garbage::Task(framework.id.clone(), executor_id.clone(), run, task_id);
                 if self.gc.unschedule(&old) {
-                    // An earlier task of this id in this run: its updates are not this one's.
+                    // An earlier task of this id in this run: its updates are not this one's. They go
+                    // last: without them the earlier task would look as if it had not begun.
                     let path = checkpoint::updates_file(&run_dir, &id);
                     writes.push(Write::Delete { path });
                 }
-                writes.push(checkpoint::task_write(&run_dir, &task.task));
             }
             executor.usage.add_task(&task.task);
             executor.tasks.insert(id.clone(), Box::new(task));
@@ -237,7 +260,19 @@ impl Agent {
         let run = ContainerId::root(self.rng.uuid());
         let run_dir = checkpoint::run_dir(&agent, &launch.framework, &id, &run);
         let directory = format!("{}/{run_dir}", self.config.work_dir);
-        let spec = self.launch_spec(launch, &run, &directory);
+        let mut usage = Usage::of_executor(&launch.executor);
+        for task in &launch.tasks {
+            let staging = v1::TaskState::TaskStaging;
+            usage.add_task(&task::task(task, &launch.framework, staging));
+        }
+        let spec = self.launch_spec(&Start {
+            framework: &launch.info,
+            executor: &launch.executor,
+            generated: launch.generated,
+            run: &run,
+            directory: &directory,
+            limits: usage.limits(),
+        });
         let executor = Executor {
             id: id.clone(),
             framework: launch.framework.clone(),
@@ -257,6 +292,9 @@ impl Agent {
             completed: Default::default(),
             ending: None,
             ever_sent: false,
+            past: Past::None,
+            awaited: false,
+            subscribed_before: false,
         };
         self.gc
             .unschedule(&Garbage::Executor(launch.framework.clone(), id.clone()));
@@ -276,43 +314,35 @@ impl Agent {
         writes
     }
 
-    fn launch_spec(&self, launch: &Launch, run: &ContainerId, directory: &str) -> LaunchSpec {
-        let info = &launch.executor;
+    pub(crate) fn launch_spec(&self, start: &Start<'_>) -> LaunchSpec {
+        let info = start.executor;
         let command = info.command.clone().unwrap_or_default();
         let container = info.container.as_ref();
         let rlimits = container.and_then(|container| container.rlimit_info.as_ref());
         let user = command
             .user
             .clone()
-            .unwrap_or_else(|| launch.info.user.clone());
-        let mut usage = Usage::of_executor(info);
-        for task in &launch.tasks {
-            usage.add_task(&task::task(
-                task,
-                &launch.framework,
-                v1::TaskState::TaskStaging,
-            ));
-        }
+            .unwrap_or_else(|| start.framework.user.clone());
         LaunchSpec {
-            container_id: run.clone(),
+            container_id: start.run.clone(),
             class: ContainerClass::Default,
             environment: environment::variables(&environment::Context {
                 config: &self.config,
                 info,
-                directory,
+                directory: start.directory,
                 agent_id: self.wire_id().value,
                 agent_pid: self.pid.to_string(),
                 agent_endpoint: self.pid.address.to_string(),
-                checkpoint: launch.info.checkpoint(),
+                checkpoint: start.framework.checkpoint(),
             }),
             user: self.config.switch_user.then_some(user),
-            sandbox: directory.to_owned(),
+            sandbox: start.directory.to_owned(),
             create_sandbox: true,
             uris: command.uris.clone(),
-            limits: usage.limits(),
+            limits: start.limits,
             rlimits: rlimits.map(|all| all.rlimits.clone()).unwrap_or_default(),
             container: info.container.clone(),
-            program: if launch.generated {
+            program: if start.generated {
                 Program::CommandExecutor
             } else {
                 Program::Command(command)
@@ -320,7 +350,8 @@ impl Agent {
         }
     }
 
-    /// Starts the container that was prepared, and the time it has to register.
+    /// Starts the container that was prepared, and the time it has to register. One of an earlier life
+    /// waits until a master has admitted this agent, and with it the task.
     pub(crate) fn launch_container(
         &mut self,
         out: &mut Outbox<'_>,
@@ -328,6 +359,9 @@ impl Agent {
         executor: &ExecutorId,
     ) {
         let timeout = self.config.executor_registration_timeout;
+        if !self.registration.admitted {
+            return;
+        }
         let Some(found) = self.executor_mut(framework, executor) else {
             return;
         };

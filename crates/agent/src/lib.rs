@@ -48,6 +48,7 @@ mod resources;
 mod restart;
 mod shutdown;
 mod task;
+mod unfinished;
 mod update_stream;
 mod updates;
 mod usage;

@@ -12,7 +12,7 @@ use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use meseta_model::resources::{InvalidResources, Resources};
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::internal::{self, StatusUpdate, StatusUpdateRecord, status_update_record};
-use meseta_proto::mesos::v1;
+use meseta_proto::mesos::v1::{self, executor};
 use meseta_proto::{Wire, decode};
 
 use crate::checkpoint;
@@ -81,7 +81,13 @@ pub(crate) struct RecoveredRun {
     pub(crate) id: ContainerId,
     /// It was over and all acknowledged.
     pub(crate) completed: bool,
+    /// Something was written as its pid, so its program may have run.
+    pub(crate) released: bool,
     pub(crate) forked_pid: Option<u32>,
+    /// Its executor subscribed once. It may have even if this says no: the marker is not waited for.
+    pub(crate) subscribed: bool,
+    /// The host was started anew since.
+    pub(crate) rebooted: bool,
     pub(crate) tasks: Vec<RecoveredTask>,
 }
 
@@ -93,6 +99,10 @@ pub(crate) struct RecoveredTask {
     pub(crate) acks: BTreeSet<Bytes>,
     /// The whole records, if a torn one follows them and must be cut off.
     pub(crate) cut_to: Option<Bytes>,
+    /// Nothing was ever written of what became of it.
+    pub(crate) untold: bool,
+    /// How its executor is given it, or the group whose first it is. Agents of Mesos do not write it.
+    pub(crate) launch: Option<executor::Event>,
 }
 
 /// Reads everything.
@@ -424,12 +434,15 @@ impl Reader {
         for (name, task) in dir.dirs("tasks") {
             tasks.extend(self.task(&base, TaskId::from(name), task)?);
         }
-        let path = format!("{base}/pids/forked.pid");
+        let path = checkpoint::pid_file(&base);
         let pid = dir.text("pids/forked.pid").unwrap_or_default();
         Ok(RecoveredRun {
             id,
             completed: dir.file("executor.sentinel").is_some(),
+            released: !pid.is_empty(),
             forked_pid: self.number(&path, "executor forked pid", &pid)?,
+            subscribed: dir.file("http.marker").is_some(),
+            rebooted: dir.file(checkpoint::REBOOTED).is_some(),
             tasks,
         })
     }
@@ -451,17 +464,35 @@ impl Reader {
         let Some(task) = self.upgraded(result, &path, what)? else {
             return Ok(None);
         };
+        let updates = dir.file("task.updates").filter(|file| !file.is_empty());
         let mut recovered = RecoveredTask {
             id,
             task,
             updates: Vec::new(),
             acks: BTreeSet::new(),
             cut_to: None,
+            untold: updates.is_none(),
+            launch: self.launch(dir, &path)?,
         };
-        if let Some(bytes) = dir.file("task.updates") {
+        if let Some(bytes) = updates {
             self.updates(&format!("{base}/task.updates"), bytes, &mut recovered)?;
         }
         Ok(Some(recovered))
+    }
+
+    /// What follows the task in `task.info`.
+    fn launch(&mut self, dir: &Node, path: &str) -> Result<Option<executor::Event>, RecoveryError> {
+        let Some(bytes) = dir.file("task.info") else {
+            return Ok(None);
+        };
+        match Records(bytes.clone()).nth(1) {
+            None => Ok(None),
+            Some(Record::Whole(body)) => match decode(&body) {
+                Ok(event) => Ok(Some(event)),
+                Err(error) => self.damaged("task launch", path, error),
+            },
+            Some(Record::Torn) => self.damaged("task launch", path, "it ends too early"),
+        }
     }
 
     fn updates(

@@ -34,6 +34,8 @@ pub(crate) struct Registration {
     backoff: Duration,
     /// No wait is longer: a minute, or less when a broken link is being mended.
     backoff_max: Duration,
+    /// A master has admitted the agent in this life.
+    pub(crate) admitted: bool,
     /// The connection to the master is asked for.
     linked: bool,
     ping_timeout: Duration,
@@ -53,6 +55,7 @@ impl Default for Registration {
             master: None,
             backoff: Duration::ZERO,
             backoff_max: limits::REGISTER_RETRY_MAX,
+            admitted: false,
             linked: false,
             ping_timeout: limits::PING_TIMEOUT_DEFAULT,
             epoch: None,
@@ -289,6 +292,9 @@ impl Agent {
         }
         if resumes {
             self.resume_updates(out);
+        }
+        if !std::mem::replace(&mut self.registration.admitted, true) {
+            self.resume_launches(out);
         }
     }
 

@@ -4,6 +4,8 @@
 //! nothing had happened; the containers of the others are ended, and their tasks told so. Only then
 //! the agent registers, with everything it still has.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use meseta_model::container::RecoverableContainer;
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
@@ -19,7 +21,7 @@ use crate::checkpoint::{self, Then};
 use crate::compatibility;
 use crate::config::{Recover, spelled};
 use crate::event::{Effect, Started, Timer};
-use crate::executor::{Container, Executor, State};
+use crate::executor::{Container, Executor, Past, State};
 use crate::format;
 use crate::framework::Framework;
 use crate::gc::Garbage;
@@ -174,9 +176,13 @@ impl Agent {
             }
             let mut executor =
                 self.recovered_executor(framework, &id, info.clone(), recovered.generated, &run);
-            if rebooted {
+            if rebooted && !run.completed {
                 executor.pid = None;
-                let path = format!("{}/pids/forked.pid", self.run_dir_of(&executor));
+                executor.past = Past::Lost;
+                let run_dir = self.run_dir_of(&executor);
+                let marker = checkpoint::reboot_marker(&run_dir);
+                plan.writes.push(checkpoint::put(marker, ""));
+                let path = checkpoint::pid_file(&run_dir);
                 plan.writes.push(Write::Delete { path });
             }
             let completed = run.completed;
@@ -194,6 +200,11 @@ impl Agent {
     ) -> Executor {
         let agent = self.id.clone().unwrap_or_else(|| AgentId::from(""));
         let run_dir = checkpoint::run_dir(&agent, framework, id, &run.id);
+        let past = match run {
+            RecoveredRun { rebooted: true, .. } => Past::Lost,
+            RecoveredRun { released: true, .. } => Past::Released,
+            _ => Past::Held,
+        };
         Executor {
             id: id.clone(),
             framework: framework.clone(),
@@ -209,25 +220,14 @@ impl Agent {
             tasks: Default::default(),
             queue: Default::default(),
             completed: Default::default(),
-            ending: run
-                .forked_pid
-                .is_none()
-                .then(|| self.never_started(framework)),
+            ending: (past == Past::Held).then(|| self.never_started(framework)),
             usage: Default::default(),
             limits: Default::default(),
             ever_sent: false,
+            past,
+            awaited: true,
+            subscribed_before: run.subscribed,
         }
-    }
-
-    /// What becomes of the tasks of a run whose pid is not on disk: its program runs only after that,
-    /// so none of them ever ran.
-    fn never_started(&self, framework: &FrameworkId) -> Verdict {
-        let state = self.frameworks.get(framework).map(Framework::dropped_state);
-        Verdict::new(
-            state.unwrap_or(v1::TaskState::TaskLost),
-            Reason::AgentRestarted,
-            "The agent restarted before the task was started",
-        )
     }
 
     fn add_recovered(
@@ -243,7 +243,12 @@ impl Agent {
         let run_dir = self.run_dir_of(&executor);
         executor.show(out);
         let mut live = Vec::new();
-        for task in tasks {
+        let (mut launches, mut untold) = (Vec::new(), BTreeSet::new());
+        for mut task in tasks {
+            launches.extend(task.launch.take());
+            if task.untold {
+                untold.insert(task.id.clone());
+            }
             let path = checkpoint::updates_file(&run_dir, &task.id);
             if let Some(whole) = task.cut_to.clone() {
                 plan.writes.push(checkpoint::put(path.clone(), whole));
@@ -263,6 +268,7 @@ impl Agent {
                 self.collect(out, garbage);
             }
         }
+        executor.remember_launches(launches, &untold);
         executor.usage = Usage::of_executor(&executor.info);
         for live in executor.tasks.values() {
             if live.phase != TaskPhase::Terminated {
@@ -349,19 +355,27 @@ impl Agent {
         self.finish_recovery_if_complete(out);
     }
 
-    /// The window for executors of the earlier life is over: those that did not come back hang.
+    /// The window for executors of the earlier life is over: those that did not come back hang. Those
+    /// that were only starting get what is theirs, the time to register.
     pub(crate) fn reregistration_window_over(&mut self, out: &mut Outbox<'_>) {
         if self.phase != Phase::Recovering {
             return;
         }
         let window = spelled(self.config.executor_reregistration_timeout);
         let message = format!("Executor did not reregister within {window}");
+        let timeout = self.config.executor_registration_timeout;
         let mut hanging = Vec::new();
-        for framework in self.frameworks.values() {
+        for framework in self.frameworks.values_mut() {
             let state = framework.gone_state();
-            for executor in framework.executors.values() {
-                if executor.state == State::Registering {
-                    hanging.push((executor.container_id.clone(), state));
+            let executors = framework.executors.values_mut();
+            for executor in executors.filter(|e| e.awaited && e.state == State::Registering) {
+                executor.awaited = false;
+                let run = executor.container_id.clone();
+                if executor.subscribed_before {
+                    hanging.push((run, state));
+                } else {
+                    let (framework, id) = (executor.framework.clone(), executor.id.clone());
+                    out.wake(Timer::ExecutorRegistration(framework, id, run), timeout);
                 }
             }
         }
@@ -396,6 +410,8 @@ fn take_up_task(
         updates,
         acks,
         cut_to: _,
+        untold: _,
+        launch: _,
     } = recovered;
     let mut live = LiveTask {
         phase: TaskPhase::Launched,

@@ -42,7 +42,8 @@ impl Verdict {
 pub(crate) struct LiveTask {
     pub(crate) phase: Phase,
     pub(crate) task: v1::Task,
-    /// The whole description, until the executor has it; only its summary is kept after.
+    /// The whole description, until the executor has it; only its summary is kept after. A launched
+    /// task of an earlier life that has one was perhaps never given.
     pub(crate) info: Option<Box<v1::TaskInfo>>,
     /// Its summary is on disk, or need not be.
     pub(crate) durable: bool,

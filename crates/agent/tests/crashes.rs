@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_agent::event::{Effect, Event, MetaEntry};
 use meseta_model::container::{ContainerReport, Termination};
+use meseta_model::ids::ContainerId;
 use meseta_model::step::{Effect as Wish, Write};
 use meseta_model::task_state::is_terminal;
 use meseta_proto::actor::Message;
@@ -131,7 +132,7 @@ fn check(meta: Meta, given: &BTreeSet<TaskKey>) {
         }
     }
     let mut told = BTreeSet::new();
-    for line in ["detect", "advance 5secs"] {
+    for line in ["detect", "advance 5secs", "reregistered"] {
         for wish in test.script.run_watched(line, &mut |_, _| {}) {
             if let Wish::Do {
                 effect: Effect::Send { message, .. },
@@ -152,6 +153,20 @@ fn check(meta: Meta, given: &BTreeSet<TaskKey>) {
         test.event(Event::Container(ContainerReport::Terminated {
             container_id: container.container_id,
             termination: Termination::default(),
+        }));
+    }
+    // What never ran starts once more, and fails.
+    for run in std::mem::take(&mut test.watch.runs) {
+        for (framework, task) in given {
+            let path = format!("/frameworks/{framework}/");
+            let ending = format!("/runs/{run}/tasks/{task}/task.info");
+            let mut paths = test.script.world.meta.keys();
+            let has_it = paths.any(|found| found.contains(&path) && found.ends_with(&ending));
+            assert!(!has_it, "{framework} {task} would start twice");
+        }
+        test.event(Event::Container(ContainerReport::LaunchFailed {
+            container_id: ContainerId::root(run),
+            message: "no such file".to_owned(),
         }));
     }
     test.settle();

@@ -88,5 +88,7 @@ scripts!(
     shutdown,
     task_id_reused,
     terminated,
+    unfinished,
+    unfinished_killed,
     update_retry,
 );

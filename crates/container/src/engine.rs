@@ -85,8 +85,8 @@ struct Container {
     destroyed: bool,
     /// Started by an earlier life.
     recovered: bool,
-    /// Nobody wants to hear of it: an orphan.
-    unreported: bool,
+    /// Recovery did not name it: its record goes with it.
+    orphan: bool,
     tokens: Vec<u64>,
     deadline: Option<Instant>,
 }
@@ -108,6 +108,8 @@ enum State {
     Doomed,
     /// Its supervisor kills; at the deadline that is taken out of its hands.
     Destroying,
+    /// Its supervisor, if there is one, is not known and will say that it is over, until this time.
+    Unnamed(Instant),
     /// No supervisor: what is left is looked for; so many rounds in a row found nothing.
     Sweeping(u32),
     /// No process is left; waits for those nested in it.
@@ -217,6 +219,7 @@ impl Engine {
     fn on_deadline(&mut self, id: &ContainerId) {
         match self.containers.get(id).map(|container| container.state) {
             Some(State::Destroying) => self.on_destroy_overdue(id),
+            Some(State::Unnamed(until)) => self.await_unnamed(id, until),
             Some(State::Sweeping(quiet)) => self.sweep(id, quiet),
             Some(State::Removing(until)) => self.remove(id, until),
             Some(State::Running) => self.look_at_memory(id),
@@ -343,7 +346,7 @@ impl Container {
             failed: None,
             destroyed: false,
             recovered: false,
-            unreported: false,
+            orphan: false,
             tokens: Vec::new(),
             deadline: None,
         }

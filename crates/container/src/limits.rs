@@ -30,6 +30,10 @@ pub const ENDED_RECORDS: usize = 256;
 /// How long a supervisor may take over a destroy before the room kills it and sweeps up itself.
 pub const DESTROY_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long recovery waits for the last word of a supervisor that its agent had no time to write down.
+/// It is held and ends as soon as it runs at all, so this is reached only if there is none.
+pub const HELD_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Pause between two rounds of a sweep.
 pub const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 

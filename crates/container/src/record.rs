@@ -5,7 +5,8 @@
 //!   reports the launch;
 //! - `status`: the wait status of the first process, a decimal number as Mesos writes it, by the
 //!   supervisor when that process ends;
-//! - `failed`: why no first process ever ran, by the supervisor;
+//! - `failed`: why no first process ever ran, by the supervisor; [`NEVER_RELEASED`] if it was held to
+//!   its end;
 //! - `over`: empty; no process of the container is left. Last act of supervisor or sweep.
 //!
 //! Files appear whole or not at all (written beside, then renamed). Nothing is flushed to disk: a
@@ -19,6 +20,10 @@ use std::path::{Path, PathBuf};
 use meseta_model::ids::ContainerId;
 
 use crate::procfs::{self, Process};
+
+/// What `failed` says of a container that its agent never released: nothing of the framework ran, and
+/// the id may be launched again.
+pub const NEVER_RELEASED: &str = "the agent went away before it released the container";
 
 const CONTAINERS: &str = "containers";
 const SUPERVISOR: &str = "supervisor";
@@ -107,6 +112,8 @@ pub enum Ending {
     Ended(i32),
     /// There never was one, for this reason.
     Failed(String),
+    /// There never was one, because the agent went away before it let it run.
+    NeverReleased,
     /// The supervisor was killed before it could tell.
     Unknown,
 }
@@ -136,12 +143,16 @@ impl Record {
         self.path.is_dir()
     }
 
-    /// Makes the directory.
+    /// Makes the directory. One that is over makes room: an id is launched again only if it was never
+    /// released before.
     ///
     /// # Errors
     ///
-    /// It exists (an id is never used twice) or cannot be made.
+    /// It exists and is not over, or cannot be made.
     pub fn create(&self) -> io::Result<()> {
+        if self.is_over() {
+            fs::remove_dir_all(&self.path)?;
+        }
         // The parent's record may be gone already; that is no reason not to have one.
         if let Some(parent) = self.path.parent() {
             fs::DirBuilder::new()
@@ -180,6 +191,12 @@ impl Record {
             return None;
         }
         procfs::read(pid).filter(|process| process.start == start && !process.is_over())
+    }
+
+    /// Whether a supervisor is written down.
+    #[must_use]
+    pub fn names_supervisor(&self) -> bool {
+        self.path.join(SUPERVISOR).exists()
     }
 
     /// Whether the supervisor that is written down belongs to another boot of the host.
@@ -230,7 +247,11 @@ impl Record {
         if let Some(status) = self.read(STATUS).and_then(|text| text.trim().parse().ok()) {
             return Ending::Ended(status);
         }
-        self.read(FAILED).map_or(Ending::Unknown, Ending::Failed)
+        match self.read(FAILED) {
+            None => Ending::Unknown,
+            Some(reason) if reason == NEVER_RELEASED => Ending::NeverReleased,
+            Some(reason) => Ending::Failed(reason),
+        }
     }
 
     fn read(&self, name: &str) -> Option<String> {
@@ -290,6 +311,22 @@ mod tests {
         assert!(!record.is_over());
         record.write_over().unwrap();
         assert!(record.is_over());
+    }
+
+    #[test]
+    fn a_container_that_was_never_released_makes_room_for_its_second_launch() {
+        let directory = tempfile::tempdir().unwrap();
+        let record = Record::at(directory.path().join("r"));
+        record.create().unwrap();
+        record.write_failed(NEVER_RELEASED).unwrap();
+        assert_eq!(record.ending(), Ending::NeverReleased);
+        assert!(record.create().is_err(), "its supervisor may write yet");
+        record.write_over().unwrap();
+        record.create().unwrap();
+        assert_eq!(
+            (record.is_over(), record.ending()),
+            (false, Ending::Unknown)
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::execute::execute;
 use crate::kernel::Linux;
 use crate::limits::{KILL_PAUSE, PLAN_BYTES, REASON_BYTES};
 use crate::plan::{FetchPlan, Plan};
-use crate::record::Record;
+use crate::record::{NEVER_RELEASED, Record};
 use crate::step::Step;
 use crate::sys::{self, DESTROY_SIGNAL, Fork, SingleThreaded};
 use crate::tree;
@@ -130,7 +130,7 @@ impl Supervisor {
         let mut word = [0_u8; 1];
         match self.go.read(&mut word) {
             Ok(1) if word == *GO => Ok(()),
-            _ => Err("the agent went away before it released the container".to_owned()),
+            _ => Err(NEVER_RELEASED.to_owned()),
         }
     }
 

@@ -26,14 +26,42 @@ fn an_agent_that_dies_between_launch_and_release_has_started_nothing() {
         await_that("the supervisor's end", || is_gone(pid));
         assert!(!world.sandbox("held").join("ran").exists());
 
+        // The next says so as often as it is asked, and may launch it again.
+        for _ in 0..2 {
+            let mut next = world.agent();
+            next.say(&json!({ "recover": [named(&world, "held", pid)] }));
+            next.never_released(&["held"]);
+            next.kill_9();
+        }
+        let mut last = world.agent();
+        last.say(&json!({ "recover": [named(&world, "held", pid)] }));
+        last.never_released(&["held"]);
+        assert_eq!(last.run(&world.shell("held", "touch ran; exit 7")), 7 << 8);
+        assert!(world.sandbox("held").join("ran").exists());
+    });
+}
+
+#[test]
+fn a_supervisor_that_its_agent_had_no_time_to_write_down_is_waited_for() {
+    as_everybody(|world| {
+        let mut agent = world.agent();
+        let pid = agent.launch(&world.shell("held", "touch ran; sleep 1000"));
+        await_that("the sandbox", || world.sandbox("held").exists());
+        let stop = |signal| kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        stop(Signal::STOP);
+        agent.kill_9();
+        std::fs::remove_file(world.runtime().join("containers/held/supervisor")).unwrap();
+
         let mut next = world.agent();
-        next.say(&json!({ "recover": [named(&world, "held", pid)] }));
-        let ended = next.ended(&["held"]);
-        assert_eq!(ended["status"], json!(null));
-        assert_eq!(
-            ended["message"],
-            json!("the agent went away before it released the container")
-        );
+        let wanted = json!([{ "id": ["held"], "sandbox": world.sandbox("held") }]);
+        next.say(&json!({ "recover": wanted }));
+        next.orphans(&[]);
+        // Nothing is said of it while it could still write.
+        stop(Signal::CONT);
+        next.never_released(&["held"]);
+        assert!(is_gone(pid) || world.runtime().join("containers/held/over").exists());
+        assert_eq!(next.run(&world.shell("held", "exit 7")), 7 << 8);
+        assert!(!world.sandbox("held").join("ran").exists());
     });
 }
 
@@ -100,7 +128,9 @@ fn orphans_that_the_next_agent_does_not_know_are_destroyed() {
 
         let mut next = world.agent();
         next.say(&json!({ "recover": [named(&world, "known", known)] }));
-        await_that("the orphan's end", || is_gone(orphan));
+        next.orphans(&[&["orphan"]]);
+        assert_eq!(next.ended(&["orphan"])["status"], json!(9));
+        assert!(is_gone(orphan));
         await_that("the orphan's record", || {
             !world.runtime().join("containers/orphan").exists()
         });

@@ -119,6 +119,18 @@ pub enum ContainerReport {
         /// How.
         termination: Termination,
     },
+    /// It is over and its program never ran: the agent of an earlier life died before it released it.
+    /// The id may be launched again. Only of containers that were named at recovery.
+    NeverReleased {
+        /// Which.
+        container_id: ContainerId,
+    },
+    /// The answer to a recovery: containers that it did not name. Each is being destroyed, and
+    /// reported as `Terminated` when it is over.
+    OrphansFound {
+        /// Which; often none.
+        containers: Vec<ContainerId>,
+    },
 }
 
 /// A container that an agent of an earlier life started, named at recovery.

@@ -61,6 +61,8 @@ faults! {
     AgentCrashed => "agent crashed",
     /// An agent's process died while a flush was under way.
     AgentCrashedInFlush => "agent crashed in flush",
+    /// An agent's process died between the launch of a container and its release.
+    AgentCrashedInLaunch => "agent crashed in launch",
     /// An agent's process stood still.
     AgentPaused => "agent paused",
     /// An agent's host lost power, and the disk lost all that was not flushed.

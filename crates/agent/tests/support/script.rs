@@ -584,6 +584,7 @@ impl Script {
                 container_id,
                 message: "no such file".to_owned(),
             },
+            "never-released" => ContainerReport::NeverReleased { container_id },
             "terminated" => ContainerReport::Terminated {
                 container_id,
                 termination: Termination {

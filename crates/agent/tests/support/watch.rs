@@ -57,6 +57,9 @@ impl Watch {
     /// checkpointing frameworks stays.
     pub fn restarted(&mut self, checkpoints: &BTreeSet<String>) {
         self.open.clear();
+        // What was held died with the process.
+        let released = &self.released;
+        self.launched.retain(|run| released.contains(run));
         self.in_flight.clear();
         self.acknowledged.clear();
         self.over.clear();

@@ -18,7 +18,7 @@ use crate::limits::{
     CGROUP_REMOVAL, DESTROY_PATIENCE, ENDED_RECORDS, MEMORY_LOOKS, MEMORY_PAUSE, SWEEP_PAUSE,
     SWEEP_QUIET_ROUNDS,
 };
-use crate::record::Ending;
+use crate::record::{Ending, NEVER_RELEASED};
 use crate::tree::{self, Sweep};
 use crate::{procfs, tag};
 
@@ -247,13 +247,13 @@ impl Engine {
             return;
         };
         let record = self.runtime.record(id);
-        if container.unreported {
+        let report = final_report(id, &container, record.ending());
+        if container.orphan {
             record.remove();
         } else {
-            let report = final_report(id, &container, record.ending());
-            (self.report)(report);
             self.keep_record(id);
         }
+        (self.report)(report);
         if let Some(parent) = parent(id) {
             self.kill_if_doomed(&parent);
             self.finish_if_settled(&parent);
@@ -263,9 +263,12 @@ impl Engine {
     /// The record stays until others have ended, for an agent that dies before it has acted on the
     /// report.
     fn keep_record(&mut self, id: &ContainerId) {
+        // One that was never released may have been launched again.
+        self.ended.retain(|ended| ended != id);
         self.ended.push_back(id.clone());
         if self.ended.len() > ENDED_RECORDS
             && let Some(oldest) = self.ended.pop_front()
+            && !self.containers.contains_key(&oldest)
         {
             self.runtime.record(&oldest).remove();
         }
@@ -289,6 +292,11 @@ fn final_report(id: &ContainerId, container: &Container, ending: Ending) -> Cont
             };
         }
         Ending::Failed(message) => (None, message),
+        Ending::NeverReleased if container.recovered && !container.orphan => {
+            return ContainerReport::NeverReleased { container_id };
+        }
+        // Destroyed before it was released, in this life.
+        Ending::NeverReleased => (None, NEVER_RELEASED.to_owned()),
         Ending::Unknown => (None, UNKNOWN.to_owned()),
     };
     let limitation = container.limitation.clone();

@@ -1,12 +1,14 @@
 //! Finds the containers of an earlier life of the agent.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
-use meseta_model::container::RecoverableContainer;
+use meseta_model::container::{ContainerReport, RecoverableContainer};
 use meseta_model::ids::ContainerId;
 use rustix::event::epoll::EventFlags;
 
-use super::{Container, Engine, Supervisor, Watched};
+use super::{Container, Engine, State, Supervisor, Watched};
+use crate::limits::{HELD_PATIENCE, SWEEP_PAUSE};
 use crate::procfs::{self, Process};
 
 impl Engine {
@@ -41,9 +43,11 @@ impl Engine {
         }
         for id in &orphans {
             if let Some(container) = self.containers.get_mut(id) {
-                container.unreported = true;
+                container.orphan = true;
             }
         }
+        let containers = orphans.clone();
+        (self.report)(ContainerReport::OrphansFound { containers });
         for id in &over {
             self.end_without_supervisor(id);
         }
@@ -109,9 +113,28 @@ impl Engine {
         let record = self.runtime.record(id);
         if record.is_over() || record.from_another_boot(&self.boot) {
             self.settle(id);
+        } else if record.exists() && !record.names_supervisor() {
+            self.await_unnamed(id, Instant::now() + HELD_PATIENCE);
         } else {
             self.sweep(id, 0);
         }
+    }
+
+    /// The agent died around the start of a supervisor, before it wrote down which process that is. If
+    /// there is one, it is held, learns from its pipe that nobody will release it, and says so; until
+    /// then the id must not be launched again, or its last words would be taken for the next one's.
+    pub(super) fn await_unnamed(&mut self, id: &ContainerId, until: Instant) {
+        let now = Instant::now();
+        if self.runtime.record(id).is_over() {
+            return self.settle(id);
+        }
+        if now >= until {
+            return self.sweep(id, 0);
+        }
+        if let Some(container) = self.containers.get_mut(id) {
+            container.state = State::Unnamed(until);
+        }
+        self.set_deadline(id, Some(now + SWEEP_PAUSE));
     }
 }
 

@@ -138,6 +138,13 @@ fn report_json(report: &ContainerReport) -> Value {
                 }
             })
         }
+        ContainerReport::NeverReleased { container_id } => {
+            json!({ "id": container_id.path(), "never_released": true })
+        }
+        ContainerReport::OrphansFound { containers } => {
+            let paths = containers.iter().map(ContainerId::path);
+            json!({ "orphans": paths.collect::<Vec<_>>() })
+        }
     }
 }
 

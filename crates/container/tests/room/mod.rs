@@ -287,6 +287,20 @@ impl Agent {
             .unwrap_or_else(|| panic!("{report}"))
     }
 
+    /// A container of an earlier life that was held to its end.
+    pub fn never_released(&mut self, path: &[&str]) {
+        let report = self.next(&format!("never released {path:?}"), |report| {
+            report["id"] == json!(path)
+        });
+        assert_eq!(report["never_released"], json!(true), "{report}");
+    }
+
+    /// What recovery found and did not know.
+    pub fn orphans(&mut self, expected: &[&[&str]]) {
+        let report = self.next("orphans", |report| report.get("orphans").is_some());
+        assert_eq!(report["orphans"], json!(expected));
+    }
+
     /// Why a launch failed.
     pub fn failed(&mut self, path: &[&str]) -> String {
         let report = self.next(&format!("failed {path:?}"), |report| {

@@ -32,6 +32,7 @@ const UNKNOWN_US: u64 = 150 * SECOND_US;
 #[derive(Debug)]
 struct Reached {
     agent: usize,
+    container: ContainerId,
     id: Option<AgentId>,
     since_us: u64,
     /// Its description is on the agent's disk.
@@ -62,7 +63,12 @@ impl Forgotten {
     }
 
     fn agent_shows(&mut self, agent: usize, delta: &AgentDelta, books: &Books, now_us: u64) {
-        let AgentDelta::Task { task, list, .. } = delta else {
+        let AgentDelta::Task {
+            task,
+            list,
+            container_id,
+        } = delta
+        else {
             return;
         };
         let key = (
@@ -71,8 +77,14 @@ impl Forgotten {
         );
         match list {
             TaskList::Queued => {
+                let known = self.reached.get(&key);
+                if known.is_some_and(|known| known.container == *container_id) {
+                    // Queued once more by an agent that restarted.
+                    return;
+                }
                 let reached = Reached {
                     agent,
+                    container: container_id.clone(),
                     id: books.agents[agent].id.clone(),
                     since_us: now_us,
                     durable: false,

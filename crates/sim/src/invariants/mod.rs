@@ -11,6 +11,7 @@ mod kept;
 mod offers;
 mod recount;
 mod replies;
+mod resumed;
 mod started_once;
 mod terminal;
 mod updates;
@@ -245,6 +246,7 @@ impl Oracle {
             Box::new(updates::Updates::default()),
             Box::new(recount::Recount::new(masters, agents)),
             Box::new(replies::Replies::new(masters, agents)),
+            Box::new(resumed::Resumed::default()),
             Box::new(durable::Durable::new(agents)),
             Box::new(fenced::Fenced::new(agents)),
             Box::new(exits::Exits),

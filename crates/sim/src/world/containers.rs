@@ -29,8 +29,16 @@ pub(crate) enum Stage {
     Held,
     /// Its program runs.
     Running,
+    /// No process of it is left, and its program never ran.
+    Unreleased,
     /// No process of it is left.
     Over,
+}
+
+impl Stage {
+    pub(crate) fn is_over(self) -> bool {
+        matches!(self, Self::Unreleased | Self::Over)
+    }
 }
 
 /// One container.
@@ -71,7 +79,8 @@ impl World {
         let id = spec.container_id.clone();
         let after = self.draws.spread((200, 40 * MILLISECOND_US));
         let host = &mut self.agents[a];
-        if host.containers.contains_key(&id) {
+        let known = host.containers.get(&id);
+        if known.is_some_and(|container| !container.stage.is_over()) {
             return;
         }
         host.next_pid += 1;
@@ -113,7 +122,7 @@ impl World {
         };
         container.destroyed = true;
         let status = match container.stage {
-            Stage::Making | Stage::Over => return,
+            Stage::Making | Stage::Unreleased | Stage::Over => return,
             Stage::Held => None,
             Stage::Running => Some(WaitStatus::signaled(9).0),
         };
@@ -190,7 +199,7 @@ impl World {
         let Some(container) = self.agents[a].containers.get_mut(id) else {
             return;
         };
-        if container.stage == Stage::Over {
+        if container.stage.is_over() {
             return;
         }
         container.stage = Stage::Over;
@@ -224,36 +233,45 @@ impl World {
     }
 
     /// As the engine of the container room: those named are taken up or told to be over, all others
-    /// are destroyed without a word.
+    /// are told of and destroyed.
     fn recover_containers(&mut self, a: usize, wanted: &[RecoverableContainer]) {
         let named: BTreeSet<&ContainerId> = wanted
             .iter()
             .map(|container| &container.container_id)
             .collect();
-        for id in &named {
-            let found = self.agents[a].containers.get(*id);
-            let over = found.is_none_or(|container| container.stage == Stage::Over);
-            if over {
-                let status = found.and_then(|container| container.wait_status);
-                self.report_termination(a, id, termination(status));
-            }
-        }
         let others: Vec<ContainerId> = self.agents[a]
             .containers
             .keys()
             .filter(|id| !named.contains(id))
             .cloned()
             .collect();
+        let containers = others.clone();
+        self.report(a, ContainerReport::OrphansFound { containers });
+        for id in named {
+            let container_id = id.clone();
+            match self.agents[a].containers.get(id) {
+                Some(container) if container.stage == Stage::Unreleased => {
+                    self.report(a, ContainerReport::NeverReleased { container_id });
+                }
+                Some(container) if container.stage == Stage::Over => {
+                    let status = container.wait_status;
+                    self.report_termination(a, id, termination(status));
+                }
+                Some(_) => {}
+                None => self.report_termination(a, id, termination(None)),
+            }
+        }
         for id in others {
-            self.kill_unreported(a, &id);
+            self.kill_orphan(a, &id);
+            self.report_termination(a, &id, termination(None));
         }
     }
 
-    fn kill_unreported(&mut self, a: usize, id: &ContainerId) {
+    fn kill_orphan(&mut self, a: usize, id: &ContainerId) {
         let Some(container) = self.agents[a].containers.remove(id) else {
             return;
         };
-        if container.stage != Stage::Over {
+        if !container.stage.is_over() {
             self.see(&Seen::ContainerEnds {
                 agent: a,
                 container: id,
@@ -264,10 +282,15 @@ impl World {
 
     /// The agent's process is gone: what it had not released never runs.
     pub(super) fn agent_process_gone(&mut self, a: usize) {
+        let mut held = 0;
         for container in self.agents[a].containers.values_mut() {
             if matches!(container.stage, Stage::Making | Stage::Held) {
-                container.stage = Stage::Over;
+                container.stage = Stage::Unreleased;
+                held += 1;
             }
+        }
+        for _ in 0..held {
+            self.fired(Fault::AgentCrashedInLaunch);
         }
     }
 
