@@ -66,9 +66,9 @@ impl Allocator {
         }
         self.set_free(slot, self.nothing.clone());
         self.maintenance.forget_agent(slot);
-        let agent = self.agents.remove(slot);
-        self.calendar
-            .moved(slot, agent.filters.next_end_us, u64::MAX);
+        let mut agent = self.agents.remove(slot);
+        self.wheel.set(slot, u64::MAX);
+        agent.filters.clear(&mut self.sorter.eras);
         self.sorter.take_total(&agent.total.all);
         self.quotas
             .unreserve(&mut self.shapes.kinds, &agent.total.resources);
@@ -112,10 +112,9 @@ impl Allocator {
         }
         let needs = self.needs_of_agent(&self.agents[slot].total.resources, &site);
         let listed = self.is_listed(&site);
-        let before = self.agents[slot].filters.next_end_us;
-        self.calendar.moved(slot, before, u64::MAX);
+        self.wheel.set(slot, u64::MAX);
+        self.agents[slot].filters.clear(&mut self.sorter.eras);
         self.change_agent(slot, |agent| {
-            agent.filters.clear();
             agent.needs = needs;
             agent.listed = listed;
             agent.site = Arc::new(site);

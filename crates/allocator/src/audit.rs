@@ -20,6 +20,7 @@ impl Allocator {
         self.audit_agents()?;
         self.audit_standings()?;
         self.audit_quota()?;
+        self.audit_filters()?;
         self.audit_lists()
     }
 
@@ -109,6 +110,30 @@ impl Allocator {
             })?;
         }
         self.quotas.audit_required()
+    }
+
+    /// Filters that stand are counted, and each agent's next end is known.
+    fn audit_filters(&self) -> Result<(), String> {
+        let mut counts = vec![0; self.sorter.eras.len()];
+        for (slot, agent) in self.agents.iter() {
+            for filter in agent.filters.list() {
+                let client = filter.client as usize;
+                let stands = self.sorter.eras[client].generation == filter.generation;
+                counts[client] += u32::from(stands);
+            }
+            let ends = agent.filters.list().iter().map(|filter| filter.until_us);
+            let next_us = ends.min().unwrap_or(u64::MAX);
+            check(agent.filters.next_end_us <= next_us, || {
+                format!("{} ends later than {next_us}", agent.id)
+            })?;
+            check(self.wheel.end_of(slot) == agent.filters.next_end_us, || {
+                format!("the wheel has another end for {}", agent.id)
+            })?;
+        }
+        let known = self.sorter.eras.iter().map(|era| era.filters);
+        check(known.eq(counts.iter().copied()), || {
+            format!("{counts:?} filters stand")
+        })
     }
 
     /// Lists hold who should be in them, in order once shares are worked out.

@@ -181,15 +181,14 @@ impl Allocator {
         }
         scratch.marks.resize(self.sorter.client_capacity(), (0, 0));
         let agent = &mut self.agents[slot];
-        let generations = &self.sorter.generations;
+        let eras = &mut self.sorter.eras;
         let stands = |filter: &crate::filter::Filter| {
-            filter.until_us > now_us && generations[filter.client as usize] == filter.generation
+            filter.until_us > now_us && eras[filter.client as usize].generation == filter.generation
         };
         if !agent.filters.list().iter().all(stands) {
-            let before = agent.filters.next_end_us;
-            agent.filters.drop_ended(now_us, generations);
+            agent.filters.drop_ended(now_us, eras);
             let after = agent.filters.next_end_us;
-            self.calendar.moved(slot, before, after);
+            self.wheel.set(slot, after);
         }
         for (at, filter) in agent.filters.list().iter().enumerate().rev() {
             scratch.marks[filter.client as usize] = (scratch.visit, at as u32);

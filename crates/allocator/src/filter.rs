@@ -1,15 +1,30 @@
 //! What frameworks do not want to be offered again for a while, agent by agent.
 //!
 //! A filter blocks only offers that are a part of what was refused. An agent keeps its filters sorted
-//! by client; when its next one ends is known to a calendar of agents, so that nothing is done for a
+//! by client; when its next one ends is known to a wheel of agents, so that nothing is done for a
 //! filter between the refusal and its end. A filter whose client has moved on to a newer generation
 //! (REVIVE, deactivation) no longer stands, and is dropped when the agent is next looked at.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::limits;
 use crate::shape::Shape;
+
+/// What of a client's refusals counts: those of the newest generation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Era {
+    pub(crate) generation: u32,
+    /// How many filters stand, on all agents.
+    pub(crate) filters: u32,
+}
+
+impl Era {
+    /// From now on, none of the filters stands.
+    pub(crate) fn end(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        self.filters = 0;
+    }
+}
 
 /// One refusal: 24 bytes, and a share of the shape that it refers to.
 #[derive(Debug, Clone)]
@@ -46,7 +61,7 @@ impl Filters {
     }
 
     /// Adds a filter, unless one that stands longer blocks as much; drops those it makes superfluous.
-    pub(crate) fn add(&mut self, new: Filter) {
+    pub(crate) fn add(&mut self, new: Filter, era: &mut Era) {
         let begin = self
             .list
             .partition_point(|filter| filter.client < new.client);
@@ -59,6 +74,7 @@ impl Filters {
                 return;
             }
             if !stands || (old.until_us <= new.until_us && new.refused.contains(&old.refused)) {
+                era.filters -= u32::from(stands);
                 self.list.remove(at);
             } else {
                 at += 1;
@@ -67,19 +83,23 @@ impl Filters {
         if at - begin >= limits::FILTERS_PER_CLIENT {
             let soonest = (begin..at).min_by_key(|at| self.list[*at].until_us);
             self.list.remove(soonest.unwrap_or(begin));
+            era.filters -= 1;
             at -= 1;
         }
         self.next_end_us = self.next_end_us.min(new.until_us);
         self.list.insert(at, new);
+        era.filters += 1;
     }
 
     /// Drops what has ended or no longer stands, and says whether anything has ended that stood.
-    pub(crate) fn drop_ended(&mut self, now_us: u64, generations: &[u32]) -> bool {
+    pub(crate) fn drop_ended(&mut self, now_us: u64, eras: &mut [Era]) -> bool {
         let mut any_ended = false;
         self.list.retain(|filter| {
-            let stands = generations[filter.client as usize] == filter.generation;
+            let era = &mut eras[filter.client as usize];
+            let stands = era.generation == filter.generation;
             let has_ended = filter.until_us <= now_us;
             any_ended |= stands && has_ended;
+            era.filters -= u32::from(stands && has_ended);
             stands && !has_ended
         });
         let ends = self.list.iter().map(|filter| filter.until_us);
@@ -91,43 +111,12 @@ impl Filters {
     }
 
     /// Drops everything.
-    pub(crate) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self, eras: &mut [Era]) {
+        for filter in &self.list {
+            let era = &mut eras[filter.client as usize];
+            era.filters -= u32::from(era.generation == filter.generation);
+        }
         *self = Self::default();
-    }
-}
-
-/// When which agent's next filter ends.
-#[derive(Debug, Default)]
-pub(crate) struct Calendar {
-    entries: BTreeSet<(u64, u32)>,
-}
-
-impl Calendar {
-    /// The agent's next end moved.
-    pub(crate) fn moved(&mut self, agent: u32, before_us: u64, after_us: u64) {
-        if before_us == after_us {
-            return;
-        }
-        if before_us != u64::MAX {
-            self.entries.remove(&(before_us, agent));
-        }
-        if after_us != u64::MAX {
-            self.entries.insert((after_us, agent));
-        }
-    }
-
-    /// The first end of all.
-    pub(crate) fn first(&self) -> Option<u64> {
-        self.entries.first().map(|(end, _)| *end)
-    }
-
-    /// An agent with a filter that has ended; it leaves the calendar.
-    pub(crate) fn take_due(&mut self, now_us: u64) -> Option<u32> {
-        let (end, agent) = *self.entries.first()?;
-        (end <= now_us).then(|| {
-            self.entries.pop_first();
-            agent
-        })
     }
 }
 
@@ -140,6 +129,7 @@ mod tests {
     struct List {
         shapes: Shapes,
         filters: Filters,
+        eras: [Era; 8],
     }
 
     impl List {
@@ -147,17 +137,32 @@ mod tests {
             Self {
                 shapes: Shapes::default(),
                 filters: Filters::default(),
+                eras: [Era::default(); 8],
             }
         }
 
         fn add(&mut self, client: u32, generation: u32, until_us: u64, cpus: f64) {
             let refused = self.shapes.make(Resources::of(&[("cpus", cpus)]));
-            self.filters.add(Filter {
+            let era = &mut self.eras[client as usize];
+            while era.generation < generation {
+                era.end();
+            }
+            let new = Filter {
                 client,
                 generation,
                 until_us,
                 refused,
-            });
+            };
+            self.filters.add(new, era);
+        }
+
+        fn drop_ended(&mut self, now_us: u64) -> bool {
+            self.filters.drop_ended(now_us, &mut self.eras)
+        }
+
+        /// How many filters stand, by client.
+        fn standing(&self) -> [u32; 8] {
+            self.eras.map(|era| era.filters)
         }
 
         /// Client, end and thousandths of cpus.
@@ -197,6 +202,9 @@ mod tests {
             "a new generation"
         );
         assert_eq!(list.filters.next_end_us, 10);
+        assert_eq!(list.standing(), [0, 0, 0, 1, 0, 0, 0, 1]);
+        list.filters.clear(&mut list.eras);
+        assert_eq!(list.standing(), [0; 8]);
     }
 
     #[test]
@@ -209,6 +217,7 @@ mod tests {
         }
         let ends: Vec<u64> = list.shown().iter().map(|(_, until, _)| *until).collect();
         assert_eq!(ends, (101..=100 + most).collect::<Vec<_>>());
+        assert_eq!(list.standing()[1], most as u32);
     }
 
     #[test]
@@ -217,27 +226,14 @@ mod tests {
         list.add(0, 0, 10, 1.0);
         list.add(1, 0, 20, 1.0);
         list.add(1, 0, 30, 0.5);
-        assert!(!list.filters.drop_ended(10, &[1, 0]), "it was void already");
-        assert!(list.filters.drop_ended(20, &[1, 0]));
+        list.eras[0].end();
+        assert!(!list.drop_ended(10), "it was void already");
+        assert!(list.drop_ended(20));
         assert_eq!(list.shown(), [(1, 30, 500)]);
+        assert_eq!(list.standing()[..2], [0, 1]);
         assert_eq!(list.filters.next_end_us, 30);
-        assert!(list.filters.drop_ended(31, &[1, 0]));
+        assert!(list.drop_ended(31));
         assert_eq!(list.filters.next_end_us, u64::MAX);
-    }
-
-    #[test]
-    fn the_calendar_knows_who_is_next() {
-        let mut calendar = Calendar::default();
-        calendar.moved(4, u64::MAX, 30);
-        calendar.moved(2, u64::MAX, 20);
-        calendar.moved(4, 30, 10);
-        assert_eq!(calendar.first(), Some(10));
-        assert_eq!(calendar.take_due(9), None);
-        assert_eq!(calendar.take_due(20), Some(4));
-        assert_eq!(calendar.take_due(20), Some(2));
-        assert_eq!(calendar.take_due(20), None);
-        calendar.moved(4, u64::MAX, 5);
-        calendar.moved(4, 5, u64::MAX);
-        assert_eq!(calendar.first(), None);
+        assert_eq!(list.standing()[..2], [0, 0]);
     }
 }

@@ -112,15 +112,16 @@ impl Allocator {
             return;
         }
         let filters = &mut self.agents[agent].filters;
-        let before = filters.next_end_us;
-        filters.add(Filter {
+        let era = &mut self.sorter.eras[client as usize];
+        let new = Filter {
             client,
-            generation: self.sorter.generations[client as usize],
+            generation: era.generation,
             until_us: now_us.saturating_add(lasts_us),
             refused,
-        });
+        };
+        filters.add(new, era);
         let after = filters.next_end_us;
-        self.calendar.moved(agent, before, after);
+        self.wheel.set(agent, after);
     }
 
     /// A framework turned out to have something on an agent: it or the agent came back to a new master.

@@ -43,6 +43,7 @@ mod sorter;
 mod stats;
 mod visit;
 mod wake;
+mod wheel;
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasherDefault, DefaultHasher};
@@ -66,7 +67,6 @@ pub use stats::{Counts, RoleShare};
 use agent::Agent;
 use amounts::Amounts;
 use cycle::Scratch;
-use filter::Calendar;
 use frameworks::Framework;
 use maintenance::Maintenance;
 use quota::Quotas;
@@ -74,6 +74,7 @@ use shape::{Shape, Shapes};
 use slab::Slab;
 use sorter::Sorter;
 use wake::Wake;
+use wheel::Wheel;
 
 /// Hashes the same in every process, unlike the standard library's default.
 pub(crate) type Digest = BuildHasherDefault<DefaultHasher>;
@@ -93,7 +94,7 @@ pub struct Allocator {
     framework_slots: IndexMap<FrameworkId, u32, Digest>,
     agents: Slab<Agent>,
     agent_slots: IndexMap<AgentId, u32, Digest>,
-    calendar: Calendar,
+    wheel: Wheel,
     wake: Wake,
     maintenance: Maintenance,
     /// Host names, if only some agents may be offered.
@@ -126,7 +127,7 @@ impl Allocator {
             framework_slots: IndexMap::default(),
             agents: Slab::default(),
             agent_slots: IndexMap::default(),
-            calendar: Calendar::default(),
+            wheel: Wheel::default(),
             wake: Wake::default(),
             maintenance: Maintenance::default(),
             whitelist: None,

@@ -17,6 +17,7 @@ use meseta_model::roles::Role;
 use crate::Digest;
 use crate::amounts::{Amounts, Kinds};
 use crate::constraint::RoleConstraints;
+use crate::filter::Era;
 use crate::quota::Quotas;
 use crate::shape::Needs;
 use crate::slab::Slab;
@@ -134,8 +135,8 @@ pub(crate) struct Sorter {
     nodes: Slab<Node>,
     by_role: IndexMap<Role, u32, Digest>,
     clients: Slab<Client>,
-    /// By client number: filters of an older generation no longer stand.
-    pub(crate) generations: Vec<u32>,
+    /// By client number: which of its filters stand.
+    pub(crate) eras: Vec<Era>,
     weights: BTreeMap<Role, f64>,
     excluded_names: BTreeSet<ResourceName>,
     scale: Scale,
@@ -153,7 +154,7 @@ impl Sorter {
             nodes,
             by_role: IndexMap::default(),
             clients: Slab::default(),
-            generations: Vec::new(),
+            eras: Vec::new(),
             weights: BTreeMap::new(),
             excluded_names,
             scale: Scale::default(),
@@ -252,8 +253,8 @@ impl Sorter {
             met: 0,
             terms: None,
         });
-        if self.generations.len() <= slot as usize {
-            self.generations.resize(slot as usize + 1, 0);
+        if self.eras.len() <= slot as usize {
+            self.eras.resize(slot as usize + 1, Era::default());
         }
         slot
     }
@@ -273,8 +274,7 @@ impl Sorter {
 
     /// Lets no filter of this client stand.
     pub(crate) fn clear_filters(&mut self, slot: u32) {
-        let generation = &mut self.generations[slot as usize];
-        *generation = generation.wrapping_add(1);
+        self.eras[slot as usize].end();
     }
 
     /// Puts a client into its role's queue or takes it out.

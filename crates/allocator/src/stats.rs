@@ -19,7 +19,7 @@ pub struct Counts {
     pub frameworks: usize,
     /// Framework and role pairs that want offers.
     pub active_clients: usize,
-    /// Filters that stand; a look at every agent.
+    /// Filters that stand.
     pub filters: usize,
     /// Runs made so far.
     pub runs: u64,
@@ -44,18 +44,13 @@ impl Allocator {
     /// How much there is of everything.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let generations = &self.sorter.generations;
-        let standing = |agent: &crate::agent::Agent| {
-            let list = agent.filters.list().iter();
-            list.filter(|filter| generations[filter.client as usize] == filter.generation)
-                .count()
-        };
+        let eras = self.sorter.eras.iter();
         Counts {
             agents: self.agents.len(),
             offerable_agents: self.wake.offerable,
             frameworks: self.frameworks.len(),
             active_clients: self.sorter.active() as usize,
-            filters: self.agents.iter().map(|(_, agent)| standing(agent)).sum(),
+            filters: eras.map(|era| era.filters as usize).sum(),
             runs: self.runs,
         }
     }

@@ -55,7 +55,7 @@ impl Allocator {
             return Some(now_us);
         }
         let filter_ends = self
-            .calendar
+            .wheel
             .first()
             .map(|end| end.saturating_add(self.config.window_us));
         [
@@ -136,11 +136,10 @@ impl Allocator {
 
     /// Drops filters that have ended; their agents are to be looked at.
     pub(crate) fn end_filters(&mut self, now_us: u64) {
-        while let Some(slot) = self.calendar.take_due(now_us) {
+        for slot in self.wheel.take_due(now_us) {
             let agent = &mut self.agents[slot];
-            let any_ended = agent.filters.drop_ended(now_us, &self.sorter.generations);
-            let next = agent.filters.next_end_us;
-            self.calendar.moved(slot, u64::MAX, next);
+            let any_ended = agent.filters.drop_ended(now_us, &mut self.sorter.eras);
+            self.wheel.set(slot, agent.filters.next_end_us);
             if any_ended {
                 self.touch(now_us, slot);
             }
