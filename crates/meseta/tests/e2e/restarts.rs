@@ -47,6 +47,53 @@ fn an_agent_killed_loses_no_command_task() {
     agent_killed_in_the_middle("command", 100, 100);
 }
 
+/// How long each life of the agent lasts after it listens: into its recovery, its registration, its
+/// launches, and the work of those.
+const LIVES_MS: [u64; 8] = [0, 20, 60, 130, 250, 400, 700, 1_100];
+
+/// Kills the agent as soon as all tasks have reached its disk, and then again and again while it
+/// starts them: some wait, some are being started, some run, some are over.
+fn agent_killed_while_it_starts(executor: &str) {
+    const TASKS: usize = 100;
+    let mut cluster = Cluster::start(&[], &[]);
+    let count = TASKS.to_string();
+    let load = cluster.load(&[
+        "--tasks",
+        &count,
+        "--executor",
+        executor,
+        "--checkpoint",
+        "--task-ms",
+        "300",
+    ]);
+    eventually("all tasks are on the agent's disk", || {
+        (cluster.agent_files("task.info") >= TASKS).then_some(())
+    });
+    assert!(cluster.started().len() < TASKS, "nothing is left to be interrupted");
+    for life in LIVES_MS {
+        cluster.agent.kill();
+        cluster.agent.restart();
+        let end = Instant::now() + Duration::from_millis(life);
+        while Instant::now() < end {
+            std::thread::park_timeout(end.saturating_duration_since(Instant::now()));
+        }
+    }
+    let (well, report) = report(load);
+    assert!(well, "{report}");
+    assert_eq!(report["finished"], TASKS, "{report}");
+    assert_each_started_once(&cluster, TASKS);
+}
+
+#[test]
+fn an_agent_killed_while_it_starts_command_tasks_starts_each_once() {
+    agent_killed_while_it_starts("command");
+}
+
+#[test]
+fn an_agent_killed_while_it_starts_an_executor_gives_it_each_task_once() {
+    agent_killed_while_it_starts("custom");
+}
+
 #[test]
 fn without_checkpoints_the_tasks_of_a_lost_agent_are_lost() {
     let mut cluster = Cluster::start(&[], &[]);

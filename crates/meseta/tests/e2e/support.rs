@@ -266,6 +266,22 @@ impl Cluster {
         command.spawn().expect("the binary starts")
     }
 
+    /// How many files of this name the agent keeps.
+    pub fn agent_files(&self, name: &str) -> usize {
+        let mut found = 0;
+        let mut directories = vec![self.scratch.path("agent").join("meta")];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => directories.push(entry.path()),
+                    Ok(_) => found += usize::from(entry.file_name() == name),
+                    Err(_) => {}
+                }
+            }
+        }
+        found
+    }
+
     /// How many task starts the ledger tells of.
     pub fn started(&self) -> Vec<String> {
         let text = fs::read_to_string(self.scratch.path("ledger")).unwrap_or_default();
