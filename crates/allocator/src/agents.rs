@@ -41,6 +41,7 @@ impl Allocator {
         let slot = self.agents.insert(agent);
         self.agent_slots.insert(id.clone(), slot);
         self.sorter.add_total(&total.all);
+        self.change_idle(&total, true);
         self.quotas
             .reserve(&mut self.shapes.kinds, &total.resources);
         for used in used {
@@ -70,6 +71,7 @@ impl Allocator {
         self.wheel.set(slot, u64::MAX);
         agent.filters.clear(&mut self.sorter.eras);
         self.sorter.take_total(&agent.total.all);
+        self.change_idle(&agent.total, false);
         self.quotas
             .unreserve(&mut self.shapes.kinds, &agent.total.resources);
         self.quota_eased(now_us);
@@ -222,6 +224,8 @@ impl Allocator {
         self.agents[slot].needs = needs;
         self.sorter.take_total(&old.all);
         self.sorter.add_total(&new.all);
+        self.change_idle(&old, false);
+        self.change_idle(&new, true);
         self.quotas
             .unreserve(&mut self.shapes.kinds, &old.resources);
         self.quotas.reserve(&mut self.shapes.kinds, &new.resources);

@@ -93,6 +93,11 @@ impl Amounts {
         self.0.get(position).copied().unwrap_or(0)
     }
 
+    /// One more than the last position that may be other than zero.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds to one position, staying within `i64`.
     pub(crate) fn add_at(&mut self, position: usize, amount: i64) {
         if position >= self.0.len() {

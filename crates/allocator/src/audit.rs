@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use meseta_model::roles::Role;
+
 use crate::Allocator;
-use crate::amounts::Amounts;
+use crate::amounts::{Amounts, Kinds};
+use crate::quota::reserved_by;
+use crate::shape::Shape;
 use crate::sorter::{OWN, ROOT};
 
 fn check(is_right: bool, what: impl FnOnce() -> String) -> Result<(), String> {
@@ -20,6 +24,7 @@ impl Allocator {
         self.audit_agents()?;
         self.audit_standings()?;
         self.audit_quota()?;
+        self.audit_idle()?;
         self.audit_filters()?;
         self.audit_lists()
     }
@@ -110,6 +115,40 @@ impl Allocator {
             })?;
         }
         self.quotas.audit_required()
+    }
+
+    /// Reservations that nobody holds, if they are charged.
+    fn audit_idle(&mut self) -> Result<(), String> {
+        if !self.config.charge_reservations {
+            return check(self.sorter.idle().is_empty(), || "idle".to_owned());
+        }
+        let mut expected: BTreeMap<Role, Amounts> = BTreeMap::new();
+        let mut count = |kinds: &mut Kinds, shape: &Shape, more: bool| {
+            let entries = shape.resources.iter().filter(|entry| !entry.is_shared());
+            for (role, amounts) in reserved_by(kinds, entries, Role::clone) {
+                let sum = expected.entry(role).or_default();
+                if more {
+                    sum.add(&amounts);
+                } else {
+                    sum.subtract(&amounts);
+                }
+            }
+        };
+        for (_, agent) in self.agents.iter() {
+            count(&mut self.shapes.kinds, &agent.total, true);
+            for holding in &agent.holdings {
+                count(&mut self.shapes.kinds, &holding.shape, false);
+            }
+        }
+        expected.retain(|_, amounts| !amounts.is_zero());
+        check(expected == *self.sorter.idle(), || {
+            format!("{expected:?} is reserved and idle")
+        })?;
+        for (slot, node) in self.sorter.nodes().filter(|(slot, _)| *slot != ROOT) {
+            let right = self.sorter.idle_of(&node.role) == *self.sorter.node(slot).idle();
+            check(right, || format!("idle of {:?}", node.role))?;
+        }
+        Ok(())
     }
 
     /// Filters that stand are counted, and each agent's next end is known.

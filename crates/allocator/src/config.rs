@@ -48,6 +48,16 @@ pub struct Config {
     pub scores: Vec<Scoring>,
     /// What the score `scarce` keeps for those who need it.
     pub scarce: BTreeSet<ResourceName>,
+    /// Beyond Mesos: what is reserved for a role and held by nobody counts in the share of the role and
+    /// of those above it, so that nobody gains by reserving what he does not use.
+    pub charge_reservations: bool,
+    /// Beyond Mesos: a framework that keeps refusing is asked less often. Its refusals in a role last
+    /// twice as long each time in a row, at most this many microseconds unless it says longer itself,
+    /// until it uses something or revives. `None`: they last as long as it says.
+    pub longest_refusal_us: Option<u64>,
+    /// After this many microseconds without an offer, a role that wants offers is reported as
+    /// starving: [`crate::Allocator::take_starving`].
+    pub starvation_us: u64,
 }
 
 impl Default for Config {
@@ -75,6 +85,9 @@ impl Default for Config {
             region: None,
             scores: Vec::new(),
             scarce: BTreeSet::from([ResourceName::Gpus]),
+            charge_reservations: false,
+            longest_refusal_us: None,
+            starvation_us: 300_000_000,
         }
     }
 }

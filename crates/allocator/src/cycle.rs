@@ -16,6 +16,7 @@ use crate::profile::Grant;
 use crate::quota::Stage;
 use crate::random;
 use crate::shape::{REVOCABLE, SHARED, Shape, Shapes};
+use crate::stats::LastRun;
 use crate::visit::{NOBODY, Visit, Watch};
 
 /// What a run needs and the next one can use again.
@@ -56,7 +57,10 @@ impl Allocator {
     /// [`Allocator::recover`] some day. To be called at [`Allocator::next_wake`], or earlier if need be.
     pub fn allocate(&mut self, now_us: u64, rng: &mut Rng) -> Vec<Grant> {
         self.end_filters(now_us);
+        self.note_waiting(now_us);
+        self.last_run = LastRun::default();
         let mut agents = self.take_candidates(now_us, rng);
+        self.last_run.agents = agents.len();
         if agents.is_empty() || self.sorter.active() == 0 {
             return Vec::new();
         }
@@ -74,6 +78,7 @@ impl Allocator {
             self.visit(now_us, *slot, Stage::Rest, rng, &mut handout);
         }
         self.rest();
+        self.last_run.grants = handout.grants.len();
         let grants = handout.grants.iter();
         grants
             .map(|(agent, client, shape)| self.grant(*agent, *client, shape))
@@ -135,7 +140,7 @@ impl Allocator {
             free = self.shapes.make(rest);
         }
         self.decide(now_us, slot, stage, free, rng, &mut Watch::new(NOBODY));
-        self.book(slot, stage, handout);
+        self.book(now_us, slot, stage, handout);
     }
 
     /// Decides what of `free` goes to whom; [`Scratch::decided`] holds the result.
@@ -196,7 +201,7 @@ impl Allocator {
     }
 
     /// Writes what was decided on an agent into the books.
-    fn book(&mut self, slot: u32, stage: Stage, handout: &mut Handout) {
+    fn book(&mut self, now_us: u64, slot: u32, stage: Stage, handout: &mut Handout) {
         let mut decided = std::mem::take(&mut self.scratch.decided);
         for (client, shape) in decided.drain(..) {
             let agent = &self.agents[slot];
@@ -208,6 +213,7 @@ impl Allocator {
                     .make(agent.free.resources.saturating_sub(&taken))
             };
             self.hand_over(slot, client, &shape, free);
+            self.note_offered(now_us, client);
             handout.add(slot, client, shape, stage, &mut self.shapes);
         }
         self.scratch.decided = decided;
@@ -216,6 +222,7 @@ impl Allocator {
     /// Moves a shape from what is free to what a client holds. Quota and headroom know already.
     fn hand_over(&mut self, slot: u32, client: u32, shape: &Arc<Shape>, free: Arc<Shape>) {
         self.set_free_only(slot, free);
+        self.change_idle(shape, false);
         let agent = &mut self.agents[slot];
         let Some(held) = agent.holding(client).cloned() else {
             agent.hold(client, Some(shape.clone()));

@@ -104,6 +104,7 @@ impl Allocator {
         for client in self.named_clients(id, roles) {
             self.sorter.clear_filters(client);
             self.sorter.client_mut(client).suppressed = false;
+            self.sorter.client_mut(client).refusals = (0, 0);
             self.settle_client(client);
         }
         self.maintenance.forget_quiet(id);

@@ -8,6 +8,7 @@ use meseta_model::roles::Role;
 
 use crate::filter::Filter;
 use crate::profile::{Refusal, Refused, Used};
+use crate::quota::reserved_by;
 use crate::shape::Shape;
 use crate::{Allocator, limits};
 
@@ -108,6 +109,7 @@ impl Allocator {
         refused: Arc<Shape>,
     ) {
         let lasts_us = refusal_us(refusal).max(self.config.allocation_interval_us);
+        let lasts_us = self.lengthened(now_us, client, lasts_us);
         if !self.sorter.client(client).subscribed {
             return;
         }
@@ -122,6 +124,26 @@ impl Allocator {
         filters.add(new, era);
         let after = filters.next_end_us;
         self.wheel.set(agent, after);
+    }
+
+    /// How long a refusal lasts of a framework that keeps refusing. What it refuses while one of its
+    /// refusals lasts is the same refusal: a large cluster is refused agent by agent.
+    fn lengthened(&mut self, now_us: u64, client: u32, lasts_us: u64) -> u64 {
+        let Some(longest_us) = self.config.longest_refusal_us else {
+            return lasts_us;
+        };
+        let (in_a_row, until_us) = &mut self.sorter.client_mut(client).refusals;
+        let is_another = now_us >= *until_us;
+        if is_another {
+            *in_a_row = in_a_row.saturating_add(1);
+        }
+        let doublings = in_a_row.saturating_sub(1).min(63);
+        let longer_us = lasts_us.saturating_mul(1 << doublings);
+        let lasts_us = longer_us.min(longest_us).max(lasts_us);
+        if is_another {
+            *until_us = now_us.saturating_add(lasts_us);
+        }
+        lasts_us
     }
 
     /// A framework turned out to have something on an agent: it or the agent came back to a new master.
@@ -229,14 +251,33 @@ impl Allocator {
             _ => {}
         }
         if let Some(old) = &old {
+            self.change_idle(old, true);
             self.sorter.discharge(client, &old.all);
             self.quotas.discharge(account, &old.firm);
         }
         if let Some(new) = &new {
+            self.change_idle(new, false);
             self.sorter.recharge(client, &new.all);
             self.quotas.charge(account, &new.firm);
         }
         self.agents[agent].hold(client, new);
+    }
+
+    /// Reservations are held by nobody any more, or no longer by nobody. Shared ones never are.
+    pub(crate) fn change_idle(&mut self, shape: &Shape, more: bool) {
+        if !self.config.charge_reservations || !shape.reserved {
+            return;
+        }
+        let entries = shape.resources.iter().filter(|entry| !entry.is_shared());
+        for (role, amounts) in reserved_by(&mut self.shapes.kinds, entries, Role::clone) {
+            self.sorter.change_idle(&role, |idle| {
+                if more {
+                    idle.add(&amounts);
+                } else {
+                    idle.subtract(&amounts);
+                }
+            });
+        }
     }
 
     /// The account that what a client has is charged to.

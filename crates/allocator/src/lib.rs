@@ -23,6 +23,7 @@ mod agent;
 mod agents;
 mod amounts;
 mod audit;
+mod census;
 mod config;
 mod constraint;
 mod cycle;
@@ -52,6 +53,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use meseta_model::ids::{AgentId, FrameworkId};
 
+pub use census::{RoleOffers, Starving};
 pub use config::{Config, SorterKind};
 pub use constraint::{
     Attribute, Constraint, Pattern, PatternLimits, Predicate, RoleConstraints, Selector,
@@ -62,7 +64,7 @@ pub use profile::{
     AgentProfile, FrameworkCapabilities, FrameworkProfile, Grant, InverseAnswer, InverseGrant,
     Quota, Refusal, Refused, Site, Unavailability, Used,
 };
-pub use stats::{Counts, RoleShare};
+pub use stats::{Counts, LastRun, RoleShare};
 
 use agent::Agent;
 use amounts::Amounts;
@@ -104,6 +106,7 @@ pub struct Allocator {
     scratch: Scratch,
     /// Runs made so far.
     runs: u64,
+    last_run: LastRun,
 }
 
 impl Allocator {
@@ -134,6 +137,7 @@ impl Allocator {
             nothing,
             scratch: Scratch::default(),
             runs: 0,
+            last_run: LastRun::default(),
             config,
         }
     }

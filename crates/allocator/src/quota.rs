@@ -7,7 +7,7 @@
 //! much is held back as all roles together lack to their guarantees.
 
 use indexmap::IndexMap;
-use meseta_model::resources::{ResourceName, Resources, Scalar};
+use meseta_model::resources::{Resource, ResourceName, Resources, Scalar};
 use meseta_model::roles::Role;
 
 use crate::Digest;
@@ -283,6 +283,15 @@ fn limits_by_position(
 
 /// What of `resources` is reserved, by top-level role.
 fn reservations(kinds: &mut Kinds, resources: &Resources) -> Vec<(Role, Amounts)> {
+    reserved_by(kinds, resources.iter(), |role| Role::from(role.top()))
+}
+
+/// What of `resources` is reserved, by a role that follows from that of the innermost reservation.
+pub(crate) fn reserved_by<'a>(
+    kinds: &mut Kinds,
+    resources: impl Iterator<Item = &'a Resource>,
+    key: impl Fn(&Role) -> Role,
+) -> Vec<(Role, Amounts)> {
     let mut sums: Vec<(Role, Amounts)> = Vec::new();
     for entry in resources {
         let (Some(role), Some(quantity)) = (entry.reservation_role(), entry.total_quantity())
@@ -292,11 +301,11 @@ fn reservations(kinds: &mut Kinds, resources: &Resources) -> Vec<(Role, Amounts)
         let Some(position) = kinds.position(entry.name()) else {
             continue;
         };
-        let top = role.top();
-        let at = match sums.iter().position(|(known, _)| known.as_str() == top) {
+        let key = key(role);
+        let at = match sums.iter().position(|(known, _)| *known == key) {
             Some(at) => at,
             None => {
-                sums.push((Role::from(top), Amounts::default()));
+                sums.push((key, Amounts::default()));
                 sums.len() - 1
             }
         };

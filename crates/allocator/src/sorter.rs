@@ -16,6 +16,7 @@ use meseta_model::roles::Role;
 
 use crate::Digest;
 use crate::amounts::{Amounts, Kinds};
+use crate::census::Hunger;
 use crate::constraint::RoleConstraints;
 use crate::filter::Era;
 use crate::quota::Quotas;
@@ -74,6 +75,8 @@ pub(crate) struct Client {
     pub(crate) holdings: u32,
     /// What its framework understands.
     pub(crate) met: Needs,
+    /// How often it refused in a row, and until when further refusals are part of the last one.
+    pub(crate) refusals: (u32, u64),
     pub(crate) terms: Option<Box<Terms>>,
 }
 
@@ -108,9 +111,32 @@ pub(crate) struct Node {
     pub(crate) tree: Standing,
     /// This very role.
     pub(crate) own: Standing,
+    /// Reserved for it and held by nobody, as far as that is charged to its share.
+    idle: Idle,
+    /// How it fares with offers.
+    pub(crate) hunger: Hunger,
+}
+
+/// Reservations that nobody holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Idle {
+    /// For this role and all below.
+    pub(crate) tree: Amounts,
+    /// For this very role.
+    pub(crate) own: Amounts,
 }
 
 impl Node {
+    /// Reservations charged to it that nobody holds.
+    pub(crate) fn idle(&self) -> &Idle {
+        &self.idle
+    }
+
+    /// Whether a framework is subscribed to this very role, or has something in it.
+    pub(crate) fn is_used(&self) -> bool {
+        self.clients > 0
+    }
+
     fn new(role: Role, parent: u32, account: u32, weight: f64) -> Self {
         Self {
             nested: role.as_str().contains('/'),
@@ -125,6 +151,8 @@ impl Node {
             queue: Vec::new(),
             tree: Standing::default(),
             own: Standing::default(),
+            idle: Idle::default(),
+            hunger: Hunger::default(),
         }
     }
 }
@@ -142,6 +170,10 @@ pub(crate) struct Sorter {
     scale: Scale,
     /// Whether totals changed since the lists were in order.
     stale: bool,
+    /// Reservations that nobody holds, by role, used or not; empty unless they are charged.
+    idle: BTreeMap<Role, Amounts>,
+    /// Roles in which somebody began to want offers, or nobody does any more.
+    pub(crate) stirred: BTreeSet<u32>,
 }
 
 impl Sorter {
@@ -159,11 +191,25 @@ impl Sorter {
             excluded_names,
             scale: Scale::default(),
             stale: false,
+            idle: BTreeMap::new(),
+            stirred: BTreeSet::new(),
         }
     }
 
     pub(crate) fn node(&self, slot: u32) -> &Node {
         &self.nodes[slot]
+    }
+
+    pub(crate) fn node_mut(&mut self, slot: u32) -> &mut Node {
+        &mut self.nodes[slot]
+    }
+
+    pub(crate) fn nodes_mut(&mut self) -> impl Iterator<Item = (u32, &mut Node)> {
+        self.nodes.iter_mut()
+    }
+
+    pub(crate) fn node_capacity(&self) -> usize {
+        self.nodes.capacity()
     }
 
     pub(crate) fn nodes(&self) -> impl Iterator<Item = (u32, &Node)> {
@@ -208,9 +254,13 @@ impl Sorter {
             }
         };
         let weight = self.weight_of(role);
-        let slot = self
-            .nodes
-            .insert(Node::new(role.clone(), parent, account, weight));
+        let mut node = Node::new(role.clone(), parent, account, weight);
+        node.idle = self.idle_of(role);
+        node.own.share = self.scale.share(&node.own.allocated, &node.idle.own, 1.0);
+        node.tree.share = self
+            .scale
+            .share(&node.tree.allocated, &node.idle.tree, weight);
+        let slot = self.nodes.insert(node);
         self.nodes[parent].children += 1;
         self.by_role.insert(role.clone(), slot);
         slot
@@ -223,6 +273,7 @@ impl Sorter {
             return;
         }
         let node = self.nodes.remove(slot);
+        self.stirred.remove(&slot);
         self.by_role.swap_remove(&node.role);
         self.nodes[node.parent].children -= 1;
         if node.parent == ROOT {
@@ -251,6 +302,7 @@ impl Sorter {
             suppressed: false,
             holdings: 0,
             met: 0,
+            refusals: (0, 0),
             terms: None,
         });
         if self.eras.len() <= slot as usize {
@@ -288,12 +340,14 @@ impl Sorter {
             self.enqueue(slot);
             if self.nodes[role].queue.len() == 1 {
                 self.enlist(role, OWN);
+                self.stirred.insert(role);
             }
         } else {
             self.dequeue(slot);
             self.clients[slot].active = false;
             if self.nodes[role].queue.is_empty() {
                 self.delist(role, OWN);
+                self.stirred.insert(role);
             }
         }
         self.count_active(role, active);
@@ -420,7 +474,8 @@ impl Sorter {
         }
         let standing = &mut self.clients[slot].standing;
         change(standing);
-        standing.share = self.scale.share(&standing.allocated, 1.0);
+        let nothing = Amounts::default();
+        standing.share = self.scale.share(&standing.allocated, &nothing, 1.0);
         if active {
             self.enqueue(slot);
         }
@@ -429,16 +484,16 @@ impl Sorter {
         if listed {
             self.delist(role, OWN);
         }
-        let own = &mut self.nodes[role].own;
-        change(own);
-        own.share = self.scale.share(&own.allocated, 1.0);
+        let node = &mut self.nodes[role];
+        change(&mut node.own);
+        node.own.share = self.scale.share(&node.own.allocated, &node.idle.own, 1.0);
         if listed {
             self.enlist(role, OWN);
         }
-        self.restand_above(role, change);
+        self.restand_above(role, |node| change(&mut node.tree));
     }
 
-    fn restand_above(&mut self, mut at: u32, change: impl Fn(&mut Standing)) {
+    fn restand_above(&mut self, mut at: u32, change: impl Fn(&mut Node)) {
         loop {
             let parent = self.nodes[at].parent;
             let listed = at != ROOT && !self.stale && self.nodes[at].active > 0;
@@ -446,8 +501,9 @@ impl Sorter {
                 self.delist(parent, at);
             }
             let node = &mut self.nodes[at];
-            change(&mut node.tree);
-            node.tree.share = self.scale.share(&node.tree.allocated, node.weight);
+            change(node);
+            let (tree, idle) = (&mut node.tree, &node.idle.tree);
+            tree.share = self.scale.share(&tree.allocated, idle, node.weight);
             if listed {
                 self.enlist(parent, at);
             }
@@ -456,6 +512,54 @@ impl Sorter {
             }
             at = parent;
         }
+    }
+
+    /// Reservations of a role are held by nobody any more, or by somebody again. They count in the
+    /// shares of the role and of those above it, not in those of frameworks.
+    pub(crate) fn change_idle(&mut self, role: &Role, change: impl Fn(&mut Amounts)) {
+        let known = self.idle.entry(role.clone()).or_default();
+        change(known);
+        if known.is_zero() {
+            self.idle.remove(role);
+        }
+        let roles = std::iter::once(role.clone()).chain(role.ancestors().map(Role::from));
+        let nearest = { roles }.find_map(|role| self.role_slot(&role));
+        let Some(nearest) = nearest else {
+            return;
+        };
+        let node = &self.nodes[nearest];
+        if node.role == *role {
+            let listed = !self.stale && !node.queue.is_empty();
+            if listed {
+                self.delist(nearest, OWN);
+            }
+            let node = &mut self.nodes[nearest];
+            change(&mut node.idle.own);
+            node.own.share = self.scale.share(&node.own.allocated, &node.idle.own, 1.0);
+            if listed {
+                self.enlist(nearest, OWN);
+            }
+        }
+        self.restand_above(nearest, |node| change(&mut node.idle.tree));
+    }
+
+    /// What of the idle reservations counts for a role.
+    pub(crate) fn idle_of(&self, role: &Role) -> Idle {
+        let mut idle = Idle::default();
+        for (owner, amounts) in self.idle.range(role.clone()..) {
+            if owner.is_or_is_below(role) {
+                idle.tree.add(amounts);
+            } else if !owner.as_str().starts_with(role.as_str()) {
+                break;
+            }
+        }
+        idle.own = self.idle.get(role).cloned().unwrap_or_default();
+        idle
+    }
+
+    /// All idle reservations that are charged, by role.
+    pub(crate) fn idle(&self) -> &BTreeMap<Role, Amounts> {
+        &self.idle
     }
 
     /// The cluster grew.
@@ -517,11 +621,12 @@ impl Sorter {
     fn work_out_shares(&mut self) {
         let scale = &self.scale;
         for (_, client) in self.clients.iter_mut() {
-            client.standing.share = scale.share(&client.standing.allocated, 1.0);
+            let nothing = Amounts::default();
+            client.standing.share = scale.share(&client.standing.allocated, &nothing, 1.0);
         }
         for (_, node) in self.nodes.iter_mut() {
-            node.own.share = scale.share(&node.own.allocated, 1.0);
-            node.tree.share = scale.share(&node.tree.allocated, node.weight);
+            node.own.share = scale.share(&node.own.allocated, &node.idle.own, 1.0);
+            node.tree.share = scale.share(&node.tree.allocated, &node.idle.tree, node.weight);
         }
     }
 }
@@ -536,13 +641,14 @@ struct Scale {
 }
 
 impl Scale {
-    /// The largest ratio of allocated to total, divided by the weight.
-    fn share(&self, allocated: &Amounts, weight: f64) -> f64 {
+    /// The largest ratio of what is charged to the total, divided by the weight.
+    fn share(&self, allocated: &Amounts, idle: &Amounts, weight: f64) -> f64 {
         let mut share = 0.0;
-        for (position, amount) in allocated.iter() {
+        for position in 0..allocated.len().max(idle.len()) {
+            let charged = allocated.at(position) + idle.at(position).max(0);
             let total = self.totals.at(position);
             if total > 0 && !self.excluded.get(position).copied().unwrap_or(false) {
-                share = f64::max(share, amount as f64 / total as f64);
+                share = f64::max(share, charged as f64 / total as f64);
             }
         }
         share / weight

@@ -25,6 +25,18 @@ pub struct Counts {
     pub runs: u64,
 }
 
+/// The last call of [`Allocator::allocate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LastRun {
+    /// Agents that it looked at; with none, there was nothing to do.
+    pub agents: usize,
+    /// What it granted.
+    pub grants: usize,
+    /// Microseconds from the first change that it answered to the run itself, the window included:
+    /// `allocator/mesos/allocation_run_latency_ms`.
+    pub waited_us: u64,
+}
+
 /// A role in the order of fairness.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoleShare {
@@ -53,6 +65,12 @@ impl Allocator {
             filters: eras.map(|era| era.filters as usize).sum(),
             runs: self.runs,
         }
+    }
+
+    /// What the last run did.
+    #[must_use]
+    pub fn last_run(&self) -> LastRun {
+        self.last_run
     }
 
     /// Every role that is in use, by name.

@@ -21,6 +21,8 @@ pub(crate) struct Wake {
     dirty_at_us: Option<u64>,
     /// When to begin a round, if anything asked for that.
     round_at_us: Option<u64>,
+    /// When that was asked for first.
+    round_asked_us: Option<u64>,
     /// When the last one began.
     last_round_us: Option<u64>,
     /// When the safety net asks for one, while something lies unoffered.
@@ -115,6 +117,8 @@ impl Allocator {
 
     /// Something changed that may concern every agent.
     pub(crate) fn touch_all(&mut self, now_us: u64) {
+        self.note_waiting(now_us);
+        self.wake.round_asked_us.get_or_insert(now_us);
         let distance_us = (self.wake.offerable as u64 * limits::ROUND_DISTANCE_PER_AGENT_US)
             .min(self.config.allocation_interval_us);
         let earliest_us = match self.wake.last_round_us {
@@ -154,7 +158,11 @@ impl Allocator {
         self.wake.awaited = None;
         let most = (limits::PAIRS_PER_RUN / (self.sorter.active() as usize).max(1))
             .clamp(1, limits::AGENTS_PER_RUN);
-        if self.wake.dirty_at_us.is_some_and(|at| at <= now_us) {
+        if let Some(at_us) = self.wake.dirty_at_us
+            && at_us <= now_us
+        {
+            let asked_us = at_us.saturating_sub(self.config.window_us);
+            self.last_run.waited_us = now_us - asked_us;
             return self.take_dirty(most);
         }
         if self.wake.round.is_empty() && self.is_round_due(now_us) {
@@ -197,6 +205,8 @@ impl Allocator {
         }
         self.wake.round_at_us = None;
         self.wake.net_at_us = None;
+        let asked_us = self.wake.round_asked_us.take().unwrap_or(now_us);
+        self.last_run.waited_us = now_us.saturating_sub(asked_us);
         self.spread_net(now_us);
         self.wake.last_round_us = Some(now_us);
         self.wake.quota_in_the_way = false;

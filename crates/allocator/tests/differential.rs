@@ -48,6 +48,7 @@ impl Pair {
         if draws.below(4) == 0 {
             config.fair_sharing_excluded.insert(ResourceName::Gpus);
         }
+        config.charge_reservations = draws.below(4) == 0;
         config.filter_gpus = draws.below(2) == 0;
         let mut roles = ROLES.to_vec();
         draws.shuffle(&mut roles);

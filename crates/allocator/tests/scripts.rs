@@ -10,7 +10,8 @@
 //! `maintain A from=10h [for=1h] | none`, `answer F A yes|no|withdrawn [seconds]`, `answers A`,
 //! `await n`, `pass 5s`, `run` (sleep until the next wake, then allocate
 //! until there is none due), `shares`, `consumed role`,
-//! `wish F@role quantities|none`, `explain F@role A`, `free A`.
+//! `wish F@role quantities|none`, `used F@role`, `offers` (how roles fare), `starving`, `last` (run),
+//! `explain F@role A`, `free A`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod words;
@@ -20,7 +21,7 @@ use std::path::Path;
 
 use meseta_allocator::{
     AgentProfile, Allocator, Attribute, Config, Constraint, Explanation, FrameworkProfile,
-    InverseAnswer, InverseGrant, Pattern, PatternLimits, Predicate, Quota, Refusal,
+    InverseAnswer, InverseGrant, LastRun, Pattern, PatternLimits, Predicate, Quota, Refusal,
     RoleConstraints, Scoring, Selector, Site, SorterKind, Unavailability, Used,
 };
 use meseta_model::ids::{AgentId, FrameworkId};
@@ -88,6 +89,11 @@ fn config(parts: &[&str]) -> Config {
         config.fair_sharing_excluded = names.split(',').map(ResourceName::new).collect();
     }
     config.region = option(parts, "region").map(str::to_owned);
+    config.charge_reservations = parts.contains(&"charge-reservations");
+    config.longest_refusal_us = option(parts, "longest-refusal").map(duration_us);
+    if let Some(patience) = option(parts, "starvation") {
+        config.starvation_us = duration_us(patience);
+    }
     if let Some(names) = option(parts, "scores") {
         let scores = names.split(',').map(Scoring::named);
         config.scores = scores.map(|score| score.expect("a score")).collect();
@@ -454,6 +460,22 @@ impl Script {
                 String::new()
             }
             "explain" => self.explain(parts),
+            "used" => {
+                let (framework, role) = holder(parts[0]);
+                self.allocator.note_used(self.now_us, &framework, &role);
+                String::new()
+            }
+            "offers" => self.role_offers(),
+            "starving" => self.starving(),
+            "last" => {
+                let LastRun {
+                    agents,
+                    grants,
+                    waited_us,
+                } = self.allocator.last_run();
+                let waited = show_us(waited_us);
+                format!("{agents} agents, {grants} grants, {waited} after it was asked for\n")
+            }
             "answers" => {
                 let agent = AgentId::from(parts[0]);
                 let answers = self.allocator.inverse_answers(&agent);
@@ -467,6 +489,33 @@ impl Script {
 }
 
 impl Script {
+    fn role_offers(&mut self) -> String {
+        let now = self.now_us;
+        let ago = |at: Option<u64>| at.map_or("never".to_owned(), |at| show_us(now - at));
+        let roles = self.allocator.role_offers(now);
+        let shown = roles.iter().map(|role| {
+            format!(
+                "{}: filters {}, waits {}, offered {}, used {}, useful {}\n",
+                role.role,
+                role.filters,
+                ago(role.waiting_since_us),
+                ago(role.offered_us),
+                ago(role.used_us),
+                show_us(role.since_useful_us(now)),
+            )
+        });
+        shown.collect()
+    }
+
+    fn starving(&mut self) -> String {
+        let now = self.now_us;
+        let starving = self.allocator.take_starving(now);
+        let shown = starving
+            .iter()
+            .map(|it| format!("{} for {}\n", it.role, show_us(now - it.since_us)));
+        shown.collect()
+    }
+
     fn explain(&mut self, parts: &[&str]) -> String {
         let (framework, role) = holder(parts[0]);
         let agent = AgentId::from(parts[1]);

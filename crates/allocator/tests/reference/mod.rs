@@ -172,7 +172,34 @@ impl Reference {
         self.counts.retain(|name, _| known.contains(name));
     }
 
-    fn share(&self, is_counted: impl Fn(&Client) -> bool, weight: f64) -> f64 {
+    /// Reserved for roles that `is_owner` names and held by nobody, by name; shared volumes never are.
+    fn idle(&self, is_owner: impl Fn(&Role) -> bool) -> BTreeMap<ResourceName, i64> {
+        let mut idle: BTreeMap<ResourceName, i64> = BTreeMap::new();
+        let mut count = |what: &Resources, sign: i64| {
+            let own = what.filter(|entry| {
+                !entry.is_shared() && entry.reservation_role().is_some_and(&is_owner)
+            });
+            for (name, amount) in own.quantities().iter() {
+                *idle.entry(name.clone()).or_default() += sign * amount.thousandths();
+            }
+        };
+        for agent in self
+            .all_agents()
+            .filter(|_| self.config.charge_reservations)
+        {
+            count(&agent.total, 1);
+            agent.held.iter().for_each(|(_, what)| count(what, -1));
+        }
+        idle
+    }
+
+    fn share(
+        &self,
+        is_counted: impl Fn(&Client) -> bool,
+        is_owner: impl Fn(&Role) -> bool,
+        weight: f64,
+    ) -> f64 {
+        let idle = self.idle(is_owner);
         let mut has = Quantities::new();
         for agent in self.all_agents() {
             for (client, what) in &agent.held {
@@ -186,10 +213,11 @@ impl Reference {
             total.add(&agent.total.quantities());
         }
         let mut share: f64 = 0.0;
-        for (name, amount) in has.iter() {
-            let all = total.get(name).thousandths();
-            if all > 0 && !self.config.fair_sharing_excluded.contains(name) {
-                share = share.max(amount.thousandths() as f64 / all as f64);
+        for (name, all) in total.iter() {
+            let idle = idle.get(name).copied().unwrap_or(0).max(0);
+            let charged = has.get(name).thousandths() + idle;
+            if !self.config.fair_sharing_excluded.contains(name) {
+                share = share.max(charged as f64 / all.thousandths() as f64);
             }
         }
         share / weight
@@ -220,12 +248,20 @@ impl Reference {
             .into_iter()
             .map(|member| {
                 if member == "." {
-                    let share = self.share(|client| client.1.as_str() == above, 1.0);
+                    let share = self.share(
+                        |client| client.1.as_str() == above,
+                        |role| role.as_str() == above,
+                        1.0,
+                    );
                     return (share, self.count(&format!("own {above}")), member);
                 }
                 let path = Role::from(join(above, &member).as_str());
                 let weight = self.weights.get(&path).copied().unwrap_or(1.0);
-                let share = self.share(|client| client.1.is_or_is_below(&path), weight);
+                let share = self.share(
+                    |client| client.1.is_or_is_below(&path),
+                    |role| role.is_or_is_below(&path),
+                    weight,
+                );
                 (share, self.count(&format!("tree {path}")), member)
             })
             .collect();
@@ -248,7 +284,7 @@ impl Reference {
         let mut clients: Vec<Client> = self.wanting();
         clients.retain(|client| client.1 == *role);
         let key = |client: &Client| {
-            let share = self.share(|other| other == client, 1.0);
+            let share = self.share(|other| other == client, |_| false, 1.0);
             (share, self.count(&format!("client {client:?}")))
         };
         clients.sort_by(|a, b| {
