@@ -56,7 +56,10 @@ async fn a_sender_that_never_reads_is_heard_in_order() {
         client
     });
     for number in 0..COUNT {
-        let Event::MessageReceived { from, to, message } = master.event().await else {
+        let Event::MessageReceived {
+            from, to, message, ..
+        } = master.event().await
+        else {
             panic!("not a message");
         };
         assert_eq!(message, lost(number));

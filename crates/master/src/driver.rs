@@ -3,6 +3,7 @@
 use meseta_model::caller::Caller;
 use meseta_model::ids::FrameworkId;
 use meseta_model::upid::Upid;
+use meseta_model::validation::{self, InvalidCall};
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::internal::FrameworkErrorMessage;
 use meseta_proto::mesos::scheduler as v0;
@@ -16,17 +17,23 @@ use crate::view::Counter;
 impl Reign {
     /// What is left of the actor messages: a driver's. Others have no handler and are dropped, as by
     /// any actor.
-    pub(crate) fn driver_message(&mut self, turn: &mut Turn<'_>, from: Upid, message: Message) {
+    pub(crate) fn driver_message(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: Upid,
+        caller: &Caller,
+        message: Message,
+    ) {
         match message {
-            Message::SchedulerCall(call) => self.driver_call(turn, from, *call),
+            Message::SchedulerCall(call) => self.driver_call(turn, from, caller, *call),
             _ => turn.count(Counter::DroppedMessages),
         }
     }
 
-    fn driver_call(&mut self, turn: &mut Turn<'_>, from: Upid, call: v0::Call) {
+    fn driver_call(&mut self, turn: &mut Turn<'_>, from: Upid, caller: &Caller, call: v0::Call) {
         if call.r#type() == v0::call::Type::Subscribe {
             if let Some(subscribe) = call.subscribe {
-                self.subscribe_driver(turn, from, subscribe);
+                self.subscribe_driver(turn, from, caller, subscribe);
             }
             return;
         }
@@ -36,7 +43,18 @@ impl Reign {
             // Not subscribed, or not any more.
             return turn.count(Counter::DroppedMessages);
         };
-        if let Err(refusal) = self.call(turn, None, &Caller::default(), &id, to_v1(call)) {
+        let call = to_v1(call);
+        match validation::scheduler_call(&call, caller.principal.as_deref()) {
+            Ok(_) => {}
+            // A limit of ours: no driver could know why nothing happens.
+            Err(why @ InvalidCall::TooMany { .. }) => {
+                let message = why.to_string();
+                return turn.send(&from, FrameworkErrorMessage { message });
+            }
+            // compat: dropped without a word.
+            Err(_) => return turn.count(Counter::DroppedMessages),
+        }
+        if let Err(refusal) = self.call(turn, None, caller, &id, call) {
             let message = refusal.text;
             turn.send(&from, FrameworkErrorMessage { message });
         }
@@ -47,6 +65,7 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         from: Upid,
+        caller: &Caller,
         subscribe: v0::call::Subscribe,
     ) {
         let connection = Connection::Driver(from.clone());
@@ -85,7 +104,7 @@ impl Reign {
             suppressed_roles: subscribe.suppressed_roles,
             offer_constraints: subscribe.offer_constraints,
         };
-        if let Err(reason) = self.subscribe(turn, &connection, &Caller::default(), named, v1) {
+        if let Err(reason) = self.subscribe(turn, &connection, caller, named, v1) {
             turn.turn_away(&connection, &reason);
         }
     }

@@ -54,6 +54,8 @@ pub enum Event {
     MessageReceived {
         /// Who says to have sent it.
         from: Upid,
+        /// Who was authenticated there.
+        caller: Caller,
         /// The actor it was sent to: `master`, `slave-observer(3)`.
         to: String,
         /// What it says.

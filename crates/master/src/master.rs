@@ -128,7 +128,12 @@ impl Reign {
             Event::Refused { seq, reason } => self.refused(turn, seq, &reason),
             Event::Unknown { .. } => depose(turn),
             Event::TimerFired(timer) => self.timer(turn, timer),
-            Event::MessageReceived { from, to, message } => self.message(turn, from, &to, message),
+            Event::MessageReceived {
+                from,
+                caller,
+                to,
+                message,
+            } => self.message(turn, from, &caller, &to, message),
             Event::LinkBroken { peer } => self.link_broken(turn, &peer),
             Event::SchedulerSubscribed {
                 stream,
@@ -166,12 +171,23 @@ impl Reign {
 
     /// Actor messages. Those that only an agent, a driver or an executor expects are dropped here, as
     /// an actor without a handler for them does.
-    fn message(&mut self, turn: &mut Turn<'_>, from: Upid, to: &str, message: Message) {
+    fn message(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: Upid,
+        caller: &Caller,
+        to: &str,
+        message: Message,
+    ) {
         match message {
             Message::PongSlave(_) => self.pong(turn, to),
             _ if to != crate::turn::MASTER => turn.count(Counter::DroppedMessages),
-            Message::RegisterSlave(message) => self.register_agent(turn, from, *message),
-            Message::ReregisterSlave(message) => self.reregister_agent(turn, from, *message),
+            Message::RegisterSlave(message) => {
+                self.register_agent(turn, from, caller, *message);
+            }
+            Message::ReregisterSlave(message) => {
+                self.reregister_agent(turn, from, caller, *message);
+            }
             Message::UnregisterSlave(message) => self.unregister_agent(turn, &from, &message),
             Message::UpdateSlave(message) => self.update_agent(turn, &from, *message),
             Message::UpdateOperationStatus(message) => {
@@ -180,7 +196,7 @@ impl Reign {
             Message::StatusUpdate(message) => self.status_update(turn, &from, *message),
             Message::ExitedExecutor(message) => self.executor_exited(turn, &from, *message),
             Message::ExecutorToFramework(message) => self.executor_message(turn, *message),
-            message => self.driver_message(turn, from, message),
+            message => self.driver_message(turn, from, caller, message),
         }
     }
 

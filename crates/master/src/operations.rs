@@ -4,6 +4,8 @@
 //! the operation itself and says what became of it, again and again until that is acknowledged: by the
 //! framework if it gave the operation an id, else by the master.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use meseta_model::ids::{AgentId, FrameworkId, OperationId};
 use meseta_model::resources::ResourceFormat;
@@ -163,11 +165,9 @@ impl Reign {
             .as_ref()
             .and_then(|uuid| agent.operations.get_mut(&uuid.value));
         let Some(operation) = known else {
-            // The answer to a question that this master passed on, or that an earlier one asked.
-            if let Some(framework) = framework {
-                self.tell_operation(turn, &framework, message.status);
-            }
-            return turn.count(Counter::InvalidOperationStatusUpdates);
+            let id = agent.id.clone();
+            turn.count(Counter::InvalidOperationStatusUpdates);
+            return self.stray_operation_status(turn, &id, framework, message);
         };
         turn.count(Counter::ValidOperationStatusUpdates);
         let mut status = message.status;
@@ -179,6 +179,45 @@ impl Reign {
         );
         let (agent, operation) = (agent.id.clone(), operation.clone());
         self.pass_status_on(turn, &agent, &operation, status);
+    }
+
+    /// What is said of an operation that is in no book: the framework may have asked. Where nobody else
+    /// would, the master acknowledges: the agent did not hear it the first time.
+    fn stray_operation_status(
+        &self,
+        turn: &mut Turn<'_>,
+        id: &AgentId,
+        framework: Option<FrameworkId>,
+        message: internal::UpdateOperationStatusMessage,
+    ) {
+        let status = message.status;
+        let known = framework.filter(|framework| self.frameworks.get(framework).is_some());
+        match (known, &status.uuid, message.operation_uuid) {
+            (Some(framework), ..) if status.operation_id.is_some() => {
+                self.tell_operation(turn, &framework, status);
+            }
+            (_, Some(status_uuid), Some(operation_uuid)) => {
+                self.acknowledge_for(turn, id, status_uuid.clone(), operation_uuid);
+            }
+            _ => {}
+        }
+    }
+
+    fn acknowledge_for(
+        &self,
+        turn: &mut Turn<'_>,
+        id: &AgentId,
+        status_uuid: v1::Uuid,
+        operation_uuid: v1::Uuid,
+    ) {
+        if let Some(agent) = self.agents.get(id) {
+            let message = internal::AcknowledgeOperationStatusMessage {
+                status_uuid,
+                operation_uuid,
+                resource_provider_id: None,
+            };
+            turn.send(&agent.pid, message);
+        }
     }
 
     /// To the framework if it wants to know, which then acknowledges it; else it is acknowledged here.
@@ -203,13 +242,8 @@ impl Reign {
             }
             return;
         }
-        if let (Some(status_uuid), Some(agent)) = (to_acknowledge, self.agents.get(id)) {
-            let message = internal::AcknowledgeOperationStatusMessage {
-                status_uuid,
-                operation_uuid: operation.uuid.clone(),
-                resource_provider_id: None,
-            };
-            turn.send(&agent.pid, message);
+        if let Some(status_uuid) = to_acknowledge {
+            self.acknowledge_for(turn, id, status_uuid, operation.uuid.clone());
         }
         if over {
             self.remove_operation(id, &operation.uuid.value);
@@ -268,11 +302,11 @@ impl Reign {
         let Some(agent) = self.agents.get(id) else {
             return;
         };
-        let has = |uuid: &Bytes| reported.iter().any(|known| known.uuid.value == *uuid);
+        let there: BTreeSet<&Bytes> = reported.iter().map(|known| &known.uuid.value).collect();
         let missing: Vec<_> = agent
             .operations
             .keys()
-            .filter(|uuid| !has(uuid))
+            .filter(|uuid| !there.contains(uuid))
             .map(|uuid| internal::reconcile_operations_message::Operation {
                 operation_uuid: Some(v1::Uuid {
                     value: uuid.clone(),

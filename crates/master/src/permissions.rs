@@ -40,6 +40,13 @@ pub(crate) fn teardown(caller: &Caller, framework: &Framework) -> Result<(), Ref
         .ok_or_else(|| Refusal::new(RefusalKind::Forbidden, text()))
 }
 
+/// Whether somebody may join the cluster as an agent, or come back as one.
+///
+/// compat: who may not is ignored, never told (semantic 89): the agent might be somebody else's.
+pub(crate) fn register_agent(caller: &Caller) -> bool {
+    permits(caller, Action::RegisterAgent, &Object::Any)
+}
+
 /// Whether an operator may declare agents gone.
 pub(crate) fn mark_agent_gone(caller: &Caller) -> Result<(), Refusal> {
     let allowed = permits(caller, Action::MarkAgentGone, &Object::Any);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_allocator::{AgentProfile, Attribute, Site};
+use meseta_model::caller::Caller;
 use meseta_model::capabilities::AgentCapabilities;
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{ResourceFormat, Resources, reformat};
@@ -14,6 +15,7 @@ use v1::agent_info::capability::Type as Capability;
 use crate::agents::{Agent, Over};
 use crate::event::{Effect, Timer};
 use crate::master::Reign;
+use crate::permissions;
 use crate::proposals::Pending;
 use crate::registry::Op;
 use crate::turn::Turn;
@@ -57,9 +59,13 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         pid: Upid,
+        caller: &Caller,
         message: internal::RegisterSlaveMessage,
     ) {
         turn.count(Counter::Message("register_slave"));
+        if !permissions::register_agent(caller) {
+            return turn.count(Counter::DroppedMessages);
+        }
         let Some(description) = describe(
             message.slave,
             &message.checkpointed_resources,
@@ -140,9 +146,13 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         pid: Upid,
+        caller: &Caller,
         message: internal::ReregisterSlaveMessage,
     ) {
         turn.count(Counter::Message("reregister_slave"));
+        if !permissions::register_agent(caller) {
+            return turn.count(Counter::DroppedMessages);
+        }
         let Some(wire_id) = message.slave.id.clone() else {
             return turn.count(Counter::DroppedMessages);
         };
@@ -296,9 +306,7 @@ impl Reign {
         };
         let now = turn.now.mono_us;
         let active = agent.active;
-        let AgentProfile { total, site, .. } = profile(agent);
-        let told = self.allocator.update_agent_total(now, id, total);
-        let told = told.and_then(|()| self.allocator.update_agent_site(now, id, site));
+        let told = self.allocator.update_agent(now, id, profile(agent));
         assert!(told.is_ok(), "the allocator knows every registered agent");
         if active {
             self.allocator.activate_agent(now, id);

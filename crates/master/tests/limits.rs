@@ -8,9 +8,12 @@ use meseta_master::registry::{Op, Registry, TaskRef};
 use meseta_master::view::Counter;
 use meseta_master::{BadConfig, Config, limits};
 use meseta_model::caller::Caller;
-use meseta_model::edge::StreamId;
+use meseta_model::capabilities::AgentCapabilities;
+use meseta_model::edge::{RequestId, StreamId};
 use meseta_model::ids::{AgentId, FrameworkId};
+use meseta_model::resources::{ResourceFormat, Resources};
 use meseta_model::step::Effect;
+use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::scheduler::{self, call};
 use meseta_proto::mesos::{internal, v1};
 use support::{Effect1, World, config, wishes};
@@ -25,6 +28,7 @@ fn register(world: &mut World, n: usize) -> Vec<Effect1> {
         ..Default::default()
     };
     world.step(Event::MessageReceived {
+        caller: Caller::default(),
         from: format!("slave(1)@10.{}.{}.1:5051", n / 250, n % 250)
             .parse()
             .unwrap(),
@@ -190,6 +194,7 @@ fn digests_are_written_in_batches() {
         ..Default::default()
     };
     world.step(Event::MessageReceived {
+        caller: Caller::default(),
         from: "slave(1)@10.0.0.2:5051".parse().unwrap(),
         to: "master".to_owned(),
         message: message.into(),
@@ -227,6 +232,207 @@ fn digests_are_written_in_batches() {
     let digest = registry.digest(&last.agent).unwrap();
     assert_eq!(digest.len(), tasks);
     assert!(digest.contains(&(last.framework, last.task)));
+}
+
+fn from_agent(world: &mut World, message: impl Into<Message>) -> Vec<Effect1> {
+    world.step(Event::MessageReceived {
+        caller: Caller::default(),
+        from: "slave(1)@10.0.0.2:5051".parse().unwrap(),
+        to: "master".to_owned(),
+        message: message.into(),
+    })
+}
+
+fn uuid(n: usize) -> v1::Uuid {
+    let value = bytes::Bytes::copy_from_slice(&(n as u128).to_be_bytes());
+    v1::Uuid { value }
+}
+
+/// An agent `S` that came along with so many operations of framework `F`, which is subscribed on stream
+/// `T`; their ids and uuids are their numbers.
+fn with_operations(count: usize) -> World {
+    let mut world = World::new(config());
+    world.lead(1, 1);
+    let slave = internal::SlaveInfo {
+        hostname: "h".to_owned(),
+        resources: Resources::of(&[("cpus", 4.0), ("mem", 512.0)])
+            .to_wire(ResourceFormat::PostRefinement),
+        id: Some(AgentId::from("S").to_wire()),
+        ..Default::default()
+    };
+    let message = internal::ReregisterSlaveMessage {
+        slave,
+        version: Some("1.11.0".to_owned()),
+        agent_capabilities: AgentCapabilities::ALL.to_wire(),
+        resource_version_uuid: Some(uuid(0)),
+        ..Default::default()
+    };
+    from_agent(&mut world, message);
+    while world.commit_next().is_some() {}
+    let operations = (0..count).map(|n| v1::Operation {
+        framework_id: Some(FrameworkId::from("F").to_wire()),
+        info: v1::offer::Operation {
+            id: Some(v1::OperationId {
+                value: n.to_string(),
+            }),
+            ..Default::default()
+        },
+        uuid: uuid(n),
+        ..Default::default()
+    });
+    let operations = internal::update_slave_message::Operations {
+        operations: operations.collect(),
+    };
+    let framework_info = v1::FrameworkInfo {
+        user: "u".to_owned(),
+        name: "f".to_owned(),
+        id: Some(FrameworkId::from("F").to_wire()),
+        roles: vec!["a".to_owned()],
+        capabilities: vec![v1::framework_info::Capability {
+            r#type: Some(v1::framework_info::capability::Type::MultiRole as i32),
+        }],
+        ..Default::default()
+    };
+    world.step(Event::SchedulerSubscribed {
+        stream: StreamId::new("T"),
+        caller: Caller::default(),
+        call: Box::new(scheduler::Call {
+            framework_id: framework_info.id.clone(),
+            r#type: Some(call::Type::Subscribe as i32),
+            subscribe: Some(call::Subscribe {
+                framework_info,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+    });
+    while world.commit_next().is_some() {}
+    let message = internal::UpdateSlaveMessage {
+        slave_id: AgentId::from("S").to_wire(),
+        operations: Some(operations),
+        ..Default::default()
+    };
+    from_agent(&mut world, message);
+    world
+}
+
+fn call_of(world: &mut World, call: scheduler::Call) -> Vec<Effect1> {
+    world.step(Event::SchedulerCalled {
+        request: RequestId(1),
+        caller: Caller::default(),
+        stream_id: Some("T".to_owned()),
+        call: Box::new(scheduler::Call {
+            framework_id: Some(FrameworkId::from("F").to_wire()),
+            ..call
+        }),
+    })
+}
+
+fn counted(effects: &[Effect1], counter: Counter) -> bool {
+    let wanted = Wish::Count { counter, by: 1 };
+    wishes(effects).any(|wish| *wish == wanted)
+}
+
+fn pending(operation: usize, status: usize) -> internal::UpdateOperationStatusMessage {
+    internal::UpdateOperationStatusMessage {
+        framework_id: Some(FrameworkId::from("F").to_wire()),
+        slave_id: Some(AgentId::from("S").to_wire()),
+        status: v1::OperationStatus {
+            state: v1::OperationState::OperationPending as i32,
+            uuid: Some(uuid(status)),
+            ..Default::default()
+        },
+        operation_uuid: Some(uuid(operation)),
+        ..Default::default()
+    }
+}
+
+/// `OPERATIONS_PER_AGENT_LIMIT`: one more that the agent brings is not known, one more of a framework
+/// fails.
+#[test]
+fn too_many_operations_at_an_agent_fail() {
+    let most = limits::OPERATIONS_PER_AGENT_LIMIT;
+    let mut world = with_operations(most + 1);
+    let last = from_agent(&mut world, pending(most - 1, 1));
+    assert!(counted(&last, Counter::ValidOperationStatusUpdates));
+    let beyond = from_agent(&mut world, pending(most, 1));
+    assert!(counted(&beyond, Counter::InvalidOperationStatusUpdates));
+    world.mono_us += 2_000_000;
+    let effects = world.step(Event::TimerFired(Timer::Allocate));
+    let offer = wishes(&effects).find_map(|wish| match wish {
+        Wish::SendEvent { event, .. } => Some(event.offers.as_ref()?.offers[0].id.clone()),
+        _ => None,
+    });
+    let reserved = v1::Resource {
+        name: "cpus".to_owned(),
+        scalar: Some(v1::value::Scalar { value: 1.0 }),
+        reservations: vec![v1::resource::ReservationInfo {
+            r#type: Some(v1::resource::reservation_info::Type::Dynamic as i32),
+            role: Some("a".to_owned()),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let accept = call::Accept {
+        offer_ids: vec![offer.expect("an offer")],
+        operations: vec![v1::offer::Operation {
+            r#type: Some(v1::offer::operation::Type::Reserve as i32),
+            reserve: Some(v1::offer::operation::Reserve {
+                resources: vec![reserved],
+                ..Default::default()
+            }),
+            ..Default::default()
+        }],
+        filters: None,
+    };
+    let call = scheduler::Call {
+        r#type: Some(call::Type::Accept as i32),
+        accept: Some(accept),
+        ..Default::default()
+    };
+    let effects = call_of(&mut world, call);
+    let told = wishes(&effects).find_map(|wish| match wish {
+        Wish::SendEvent { event, .. } => {
+            let told = event.update_operation_status.as_ref()?;
+            told.status.message.clone()
+        }
+        _ => None,
+    });
+    let text =
+        format!("RESERVE: {most} operations on agent S at slave(1)@10.0.0.2:5051 (h) are not over");
+    assert_eq!(told, Some(text));
+}
+
+/// `STATUSES_PER_OPERATION`: what fell out cannot be acknowledged any more.
+#[test]
+fn old_statuses_of_an_operation_are_forgotten() {
+    let mut world = with_operations(1);
+    for status in 0..=limits::STATUSES_PER_OPERATION {
+        from_agent(&mut world, pending(0, status));
+    }
+    let mut acknowledged = |status: usize| {
+        let acknowledge = call::AcknowledgeOperationStatus {
+            agent_id: Some(AgentId::from("S").to_wire()),
+            resource_provider_id: None,
+            uuid: uuid(status).value,
+            operation_id: v1::OperationId {
+                value: "0".to_owned(),
+            },
+        };
+        let call = scheduler::Call {
+            r#type: Some(call::Type::AcknowledgeOperationStatus as i32),
+            acknowledge_operation_status: Some(acknowledge),
+            ..Default::default()
+        };
+        let effects = call_of(&mut world, call);
+        counted(
+            &effects,
+            Counter::ValidOperationStatusUpdateAcknowledgements,
+        )
+    };
+    assert!(!acknowledged(0));
+    assert!(acknowledged(1));
+    assert!(acknowledged(limits::STATUSES_PER_OPERATION));
 }
 
 #[test]

@@ -144,6 +144,7 @@ impl Replay {
     fn hear_agent(&mut self) -> Message {
         let Line { from, to, message } = self.from_agent.pop_front().unwrap();
         self.step(Event::MessageReceived {
+            caller: Caller::default(),
             from: from.parse().unwrap(),
             to,
             message: message.clone(),
@@ -155,6 +156,7 @@ impl Replay {
         let framework_id = Some(framework.clone());
         let event = match pid {
             Some(pid) => Event::MessageReceived {
+                caller: Caller::default(),
                 from: pid.clone(),
                 to: "master".to_owned(),
                 message: in_v0(call, framework_id).into(),
@@ -184,6 +186,7 @@ impl Replay {
         };
         let event = match pid {
             Some(pid) => Event::MessageReceived {
+                caller: Caller::default(),
                 from: pid.clone(),
                 to: "master".to_owned(),
                 message: v0::Call {
@@ -421,6 +424,7 @@ fn skip_left_out(replay: &mut Replay, next: &v1::FrameworkId) {
     let pid: Upid = subscribe.from.parse().unwrap();
     replay.to_others.clear();
     replay.step(Event::MessageReceived {
+        caller: Caller::default(),
         from: pid.clone(),
         to: subscribe.to,
         message: subscribe.message,

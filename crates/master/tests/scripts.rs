@@ -241,6 +241,7 @@ impl Script {
                 };
                 let (name, body) = rest.split_once(' ').unwrap_or((rest, "{}"));
                 Event::MessageReceived {
+                    caller: Caller::default(),
                     from: first.parse().unwrap(),
                     to: to.to_owned(),
                     message: message(name, body),
@@ -285,6 +286,7 @@ impl Script {
                     r#"{{"update":{{"framework_id":{{"value":"{framework}"}},"slave_id":{{"value":"{agent}"}},"status":{{"task_id":{{"value":"{task}"}},"state":"{state}","source":"SOURCE_EXECUTOR","uuid":{uuid}}},"timestamp":1,"uuid":{uuid},"latest_state":"{latest}"}}}}"#
                 );
                 Event::MessageReceived {
+                    caller: Caller::default(),
                     from: first.parse().unwrap(),
                     to: "master".to_owned(),
                     message: message("StatusUpdate", &body),
@@ -372,6 +374,7 @@ macro_rules! scripts {
 
 scripts! {
     accept
+    agent_changes
     agents
     calls
     digest
@@ -385,6 +388,7 @@ scripts! {
     kill
     lost_lead
     offers
+    operation_feedback
     operations
     operator
     orphans

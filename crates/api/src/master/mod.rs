@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use meseta_master::event::Event;
 use meseta_master::view::{Counter, Delta};
+use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, RequestId, StreamId};
 use meseta_proto::mesos::v1::scheduler as wire;
 use tokio::net::TcpListener;
@@ -175,6 +176,7 @@ impl Edge for Master {
     async fn deliver(&self, letter: Letter) {
         let event = Event::MessageReceived {
             from: letter.from,
+            caller: Caller::default(),
             to: letter.to,
             message: letter.message,
         };

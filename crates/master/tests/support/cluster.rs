@@ -149,6 +149,7 @@ impl Cluster {
         self.take(effects);
         while let Some((agent, to)) = self.pings.pop() {
             let effects = self.world.step(Event::MessageReceived {
+                caller: Caller::default(),
                 from: pid(agent),
                 to,
                 message: internal::PongSlaveMessage::default().into(),
@@ -357,6 +358,7 @@ impl Cluster {
 
     pub fn agent_sends(&mut self, agent: usize, message: impl Into<Message>) {
         self.step(Event::MessageReceived {
+            caller: Caller::default(),
             from: pid(agent),
             to: "master".to_owned(),
             message: message.into(),
@@ -433,6 +435,7 @@ impl Cluster {
 
     fn driver_sends(&mut self, call: v0::Call) {
         self.step(Event::MessageReceived {
+            caller: Caller::default(),
             from: driver(),
             to: "master".to_owned(),
             message: call.into(),

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 
 use meseta_agent::event::Event as AgentEvent;
 use meseta_master::event::Event as MasterEvent;
+use meseta_model::caller::Caller;
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
 
@@ -272,7 +273,14 @@ impl World {
         match receiver {
             Process::Master(m) => {
                 let (to, message) = (to.name, *message);
-                self.master_event(m, MasterEvent::MessageReceived { from, to, message });
+                let caller = Caller::default();
+                let event = MasterEvent::MessageReceived {
+                    from,
+                    caller,
+                    to,
+                    message,
+                };
+                self.master_event(m, event);
             }
             Process::Agent(a) => {
                 let (to, message) = (to.name, *message);
