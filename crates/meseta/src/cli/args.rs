@@ -60,7 +60,13 @@ pub enum Sim {
     Plants,
     /// Load a real cluster with tasks and say how fast it went
     Load(crate::load::Load),
-    /// The executor of that load; an agent starts it
+    /// Hand one agent from framework to framework and say how long that takes
+    Handover(crate::load::Handover),
+    /// Start a master and a thousand agents, put them under load, and say how fast it went
+    Cluster(crate::load::Cluster),
+    /// The allocator alone, in the shapes of Mesos's own benchmarks
+    Allocator(crate::load::Figures),
+    /// The executor of these loads; an agent starts it
     #[command(hide = true)]
     LoadExecutor {
         /// Append a line to this file whenever a task starts
@@ -213,9 +219,15 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Mesos's text (`10secs`), or plain seconds.
+/// Mesos's text (`10secs`), plain seconds, or what people write by habit (`10s`, `5m`, `1h`).
 fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
+    let habits = [("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let mut forms = habits
+        .iter()
+        .filter_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)))
+        .chain([(text, 1.0)]);
+    let seconds = forms.find_map(|(number, unit)| Some(number.parse::<f64>().ok()? * unit));
+    if let Some(seconds) = seconds {
         return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
     }
     let duration: units::Duration = text
@@ -224,4 +236,25 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(
         u64::try_from(duration.as_nanos()).map_err(|_| "must not be negative".to_owned())?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_and_mesos_write_them() {
+        let ms = |text| duration(text).map(|read| read.as_millis());
+        assert_eq!(ms("1.5"), Ok(1_500));
+        assert_eq!(ms("2s"), Ok(2_000));
+        assert_eq!(ms("2m"), Ok(120_000));
+        assert_eq!(ms("0.5h"), Ok(1_800_000));
+        assert_eq!(ms("10secs"), Ok(10_000));
+        assert_eq!(ms("20ms"), Ok(20));
+        for bad in [
+            "", "s", "-1", "-1secs", "1 s", "nan", "inf", "1e300h", "2sec",
+        ] {
+            assert!(duration(bad).is_err(), "'{bad}'");
+        }
+    }
 }

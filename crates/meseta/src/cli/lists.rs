@@ -26,7 +26,8 @@ fn amount(resources: &[v1::Resource], name: &str) -> f64 {
         .filter(|r| r.name == name)
         .filter_map(|r| r.scalar.as_ref())
         .map(|s| s.value)
-        .sum()
+        // Not `sum`, which makes -0 of nothing.
+        .fold(0.0, |sum, value| sum + value)
 }
 
 fn number(value: f64) -> String {
@@ -284,4 +285,15 @@ pub async fn version(list: List) -> anyhow::Result<()> {
         None => println!("master at {}: no answer", list.master.master),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_zero_without_a_sign() {
+        assert_eq!(number(amount(&[], "cpus")), "0");
+        assert_eq!(json!(amount(&[], "cpus")).to_string(), "0.0");
+    }
 }

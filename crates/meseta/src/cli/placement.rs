@@ -88,6 +88,14 @@ impl<'a> Pool<'a> {
         }
         Some(taken)
     }
+
+    /// Everything that is left.
+    #[must_use]
+    pub fn rest(self) -> Vec<v1::Resource> {
+        let left = self.left.into_iter();
+        left.filter(|r| r.scalar.as_ref().is_none_or(|scalar| scalar.value > 0.0))
+            .collect()
+    }
 }
 
 /// The sum of a scalar, volumes and special disks left out.
@@ -98,7 +106,7 @@ fn amount(resources: &[v1::Resource], name: &str) -> f64 {
     plain
         .filter_map(|r| r.scalar.as_ref())
         .map(|scalar| scalar.value)
-        .sum()
+        .fold(0.0, |sum, value| sum + value)
 }
 
 /// Thousandths, the unit in which Mesos compares.
