@@ -9,9 +9,9 @@ use meseta_model::resources::{ResourceName, Resources};
 use crate::Allocator;
 use crate::agent::Agent;
 use crate::filter::Filters;
+use crate::policy::minimum::is_enough;
 use crate::profile::{AgentProfile, Refused, Site, Used};
 use crate::shape::{GPUS, Needs, REMOTE, Shape};
-use crate::visit::is_enough;
 
 impl Allocator {
     /// An agent is there, active, with what is in use on it by frameworks that may still be unknown.
@@ -259,7 +259,7 @@ impl Allocator {
 
     /// Whether it might be enough for an offer to somebody.
     fn is_worth_a_look(&self, free: &Shape) -> bool {
-        !free.is_empty() && (self.own_minimums > 0 || is_enough(&self.minimums, &free.all))
+        !free.is_empty() && (self.own_minimums > 0 || is_enough(&self.minimums, free))
     }
 
     /// One framework role more, or one less, has minimums of its own.

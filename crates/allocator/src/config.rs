@@ -1,8 +1,9 @@
 //! What an operator decides once, at start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_model::resources::{Quantities, ResourceName, Scalar};
+use meseta_model::roles::Role;
 
 use crate::policy::Scoring;
 
@@ -34,6 +35,9 @@ pub struct Config {
     pub role_sorter: SorterKind,
     /// `--framework_sorter`.
     pub framework_sorter: SorterKind,
+    /// `--weights`: what [`crate::Allocator::set_weight`] would say at the start; each a finite number
+    /// above zero.
+    pub weights: BTreeMap<Role, f64>,
     /// `--fair_sharing_excluded_resource_names`: these do not count in shares.
     pub fair_sharing_excluded: BTreeSet<ResourceName>,
     /// `--allocator_agent_recovery_factor`, 0 to 1: see [`crate::Allocator::await_agents`].
@@ -79,6 +83,7 @@ impl Default for Config {
             filter_gpus: true,
             role_sorter: SorterKind::Drf,
             framework_sorter: SorterKind::Drf,
+            weights: BTreeMap::new(),
             fair_sharing_excluded: BTreeSet::new(),
             recovery_factor: 0.8,
             recovery_timeout_us: 600_000_000,
@@ -88,6 +93,41 @@ impl Default for Config {
             charge_reservations: false,
             longest_refusal_us: None,
             starvation_us: 300_000_000,
+        }
+    }
+}
+
+/// Why a [`Config`] makes no sense.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum BadConfig {
+    /// Would never rest.
+    #[error("allocation_interval must be above zero")]
+    AllocationInterval,
+    /// Not a part of a whole.
+    #[error("allocator_agent_recovery_factor must be between 0 and 1")]
+    RecoveryFactor,
+    /// A share is divided by it.
+    #[error("the weight of role '{0}' must be above zero")]
+    Weight(Role),
+}
+
+impl Config {
+    /// Refuses settings that make no sense, in the words of the flag.
+    ///
+    /// # Errors
+    /// The first setting that is out of range.
+    pub fn validate(&self) -> Result<(), BadConfig> {
+        if self.allocation_interval_us == 0 {
+            return Err(BadConfig::AllocationInterval);
+        }
+        if !(0.0..=1.0).contains(&self.recovery_factor) {
+            return Err(BadConfig::RecoveryFactor);
+        }
+        let is_bad = |weight: f64| !weight.is_finite() || weight <= 0.0;
+        let mut weights = self.weights.iter();
+        match weights.find(|(_, weight)| is_bad(**weight)) {
+            Some((role, _)) => Err(BadConfig::Weight(role.clone())),
+            None => Ok(()),
         }
     }
 }

@@ -8,6 +8,7 @@ use meseta_model::roles::Role;
 use smallvec::SmallVec;
 
 use crate::Allocator;
+use crate::policy::minimum::Least;
 use crate::profile::{FrameworkCapabilities, FrameworkProfile};
 use crate::shape::met_by;
 use crate::sorter::Terms;
@@ -191,8 +192,8 @@ impl Allocator {
             let client = self.client_slot(slot, role);
             let terms = Terms {
                 minimums: profile.min_allocatable.remove(role).map(|list| {
-                    let amounts = list.iter().map(|least| self.shapes.kinds.amounts(least));
-                    amounts.collect()
+                    let kinds = &mut self.shapes.kinds;
+                    list.iter().map(|least| Least::new(kinds, least)).collect()
                 }),
                 constraints: profile.offer_constraints.remove(role),
                 wish: self.sorter.client(client).wish().cloned(),

@@ -54,7 +54,7 @@ use indexmap::IndexMap;
 use meseta_model::ids::{AgentId, FrameworkId};
 
 pub use census::{RoleOffers, Starving};
-pub use config::{Config, SorterKind};
+pub use config::{BadConfig, Config, SorterKind};
 pub use constraint::{
     Attribute, Constraint, Pattern, PatternLimits, Predicate, RoleConstraints, Selector,
 };
@@ -67,10 +67,10 @@ pub use profile::{
 pub use stats::{Counts, LastRun, RoleShare};
 
 use agent::Agent;
-use amounts::Amounts;
 use cycle::Scratch;
 use frameworks::Framework;
 use maintenance::Maintenance;
+use policy::minimum::Least;
 use quota::Quotas;
 use shape::{Shape, Shapes};
 use slab::Slab;
@@ -86,7 +86,7 @@ pub(crate) type Digest = BuildHasherDefault<DefaultHasher>;
 pub struct Allocator {
     config: Config,
     /// [`Config::min_allocatable`] by position.
-    minimums: Vec<Amounts>,
+    minimums: Vec<Least>,
     /// Framework roles with minimums of their own.
     own_minimums: usize,
     shapes: Shapes,
@@ -117,14 +117,18 @@ impl Allocator {
         let minimums = config
             .min_allocatable
             .iter()
-            .map(|least| shapes.kinds.amounts(least))
+            .map(|least| Least::new(&mut shapes.kinds, least))
             .collect();
         let nothing = shapes.make(meseta_model::resources::Resources::new());
+        let mut sorter = Sorter::new(config.fair_sharing_excluded.clone());
+        for (role, weight) in &config.weights {
+            sorter.set_weight(role, *weight);
+        }
         Self {
             minimums,
             own_minimums: 0,
             shapes,
-            sorter: Sorter::new(config.fair_sharing_excluded.clone()),
+            sorter,
             quotas: Quotas::default(),
             frameworks: Slab::default(),
             framework_slots: IndexMap::default(),

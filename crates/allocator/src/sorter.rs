@@ -19,6 +19,7 @@ use crate::amounts::{Amounts, Kinds};
 use crate::census::Hunger;
 use crate::constraint::RoleConstraints;
 use crate::filter::Era;
+use crate::policy::minimum::Least;
 use crate::quota::Quotas;
 use crate::shape::Needs;
 use crate::slab::Slab;
@@ -51,7 +52,7 @@ impl Standing {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Terms {
     /// Replaces the cluster's minimum.
-    pub(crate) minimums: Option<Vec<Amounts>>,
+    pub(crate) minimums: Option<Vec<Least>>,
     /// Which agents may be offered.
     pub(crate) constraints: Option<RoleConstraints>,
     /// What it waits for.

@@ -9,10 +9,10 @@ use meseta_model::rng::Rng;
 use smallvec::SmallVec;
 
 use crate::agent::Agent;
-use crate::amounts::Amounts;
 use crate::config::{Config, SorterKind};
 use crate::cycle::Scratch;
 use crate::explain::Reason;
+use crate::policy::minimum::{Least, may_be_enough};
 use crate::policy::{Asked, FILTERS};
 use crate::quota::{Quotas, Stage};
 use crate::random;
@@ -39,18 +39,13 @@ impl Watch {
     }
 }
 
-/// Whether it reaches one of the minimums.
-pub(crate) fn is_enough(minimums: &[Amounts], all: &Amounts) -> bool {
-    minimums.is_empty() || minimums.iter().any(|least| all.covers(least))
-}
-
 /// See the module.
 pub(crate) struct Visit<'a> {
     pub(crate) now_us: u64,
     pub(crate) stage: Stage,
     pub(crate) agent: &'a Agent,
     pub(crate) sorter: &'a Sorter,
-    pub(crate) minimums: &'a [Amounts],
+    pub(crate) minimums: &'a [Least],
     pub(crate) has_own_minimums: bool,
     pub(crate) config: &'a Config,
     pub(crate) shapes: &'a mut Shapes,
@@ -196,7 +191,7 @@ impl Visit<'_> {
             left.add_at(position, -(amount - most(position)).max(0));
         }
         // Frameworks may have minimums of their own.
-        if !self.has_own_minimums && !is_enough(self.minimums, &left) {
+        if !self.has_own_minimums && !may_be_enough(self.minimums, &left) {
             return Err(Reason::HeldBack);
         }
         let candidate = self.shapes.cut(&candidate, &most);

@@ -10,7 +10,7 @@ mod capability;
 mod constraint;
 mod fill;
 mod largest_demand;
-mod minimum;
+pub(crate) mod minimum;
 mod scarce;
 
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ pub(crate) struct Asked<'a> {
     /// What it would be offered: within quota, and no more than its framework understands.
     pub(crate) shape: &'a Shape,
     /// The cluster's minimums.
-    pub(crate) minimums: &'a [Amounts],
+    pub(crate) minimums: &'a [minimum::Least],
 }
 
 /// Says no to single offers.

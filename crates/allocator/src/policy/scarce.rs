@@ -31,7 +31,8 @@ impl Score for Scarce {
             return 0.0;
         }
         let minimums = client.terms.as_ref().and_then(|t| t.minimums.as_deref());
-        let mut named = client.wish().into_iter().chain(minimums.unwrap_or(&[]));
+        let minimums = minimums.unwrap_or(&[]).iter().map(|least| &least.amounts);
+        let mut named = client.wish().into_iter().chain(minimums);
         let knows_gpus = client.met & GPUS != 0 && standings.has_scarce_gpus(free);
         if knows_gpus || named.any(|wanted| standings.is_any_scarce(wanted)) {
             1.0
