@@ -79,6 +79,9 @@ fn simulate(sim: Sim) -> anyhow::Result<i32> {
         }
         Sim::Plants => Ok(meseta_sim::main(&["plants".to_owned()])),
         Sim::Load(load) => client(load::run(load)),
+        Sim::Handover(handover) => client(load::run_handover(handover)),
+        Sim::Cluster(cluster) => daemon::block_on(load::run_cluster(cluster)),
+        Sim::Allocator(figures) => load::run_allocator(&figures),
         Sim::LoadExecutor { ledger } => client(load::run_executor(ledger)),
     }
 }

@@ -12,7 +12,7 @@ use meseta_agent::view::Delta;
 use meseta_agent::{Agent, Config as CoreConfig};
 use meseta_api::{AgentApi, AgentConfig, Logs, Server, Usage};
 use meseta_client::Links;
-use meseta_container::{Config as ContainerConfig, Containerizer};
+use meseta_container::Config as ContainerConfig;
 use meseta_model::container::ContainerReport;
 use meseta_model::edge::StreamId;
 use meseta_model::ids::ContainerId;
@@ -22,6 +22,7 @@ use meseta_runtime::{Clock, Disk, Driver, EntryContent, Files, Output, TreeLimit
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::containers::{self, Containers, Reports};
 use crate::machine_resources;
 use crate::pump::{Finished, Perform, Pump};
 use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
@@ -77,6 +78,21 @@ pub struct RunningAgent {
 /// # Errors
 /// [`StartError`] says what is wrong and with which flag or path.
 pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
+    let room = config.containers.clone();
+    start_with(config, move |reports| {
+        containers::real(&room, reports).map_err(StartError::path(&room.runtime_dir))
+    })
+    .await
+}
+
+/// As [`start`], with containers run by what `containers` makes.
+///
+/// # Errors
+/// As [`start`], and those of `containers`.
+pub async fn start_with(
+    config: Config,
+    containers: impl FnOnce(Reports) -> Result<Arc<dyn Containers>, StartError>,
+) -> Result<RunningAgent, StartError> {
     let work_dir = PathBuf::from(&config.core.work_dir);
     let lock = lock(&work_dir)?;
     config.core.validate().map_err(other)?;
@@ -90,7 +106,7 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
     let (disk, finished) = start_disk(&meta)?;
     let trash = work_dir.join("trash");
     let trash = Trash::open(trash.clone()).map_err(StartError::path(&trash))?;
-    let containers = Arc::new(start_containers(&config, &events)?);
+    let containers = containers(Reports::new(&events))?;
     let links = links(own, &events, |peer| Event::LinkBroken { peer });
     // Before the port opens, so that nothing comes before it. The channel has room: it is new.
     let _ = events.try_send(Event::Started(Box::new(started)));
@@ -105,7 +121,7 @@ pub async fn start(config: Config) -> Result<RunningAgent, StartError> {
         events.clone(),
     );
     let measured = containers.clone();
-    api.set_measure(move |id| measure(&measured, id));
+    api.set_measure(move |id| measure(measured.as_ref(), id));
     let server = api.serve(listener).map_err(other)?;
 
     let (registered_sender, registered) = watch::channel(false);
@@ -192,22 +208,8 @@ fn start_disk(meta: &Path) -> Result<(Disk, mpsc::Receiver<Finished>), StartErro
     Ok((Disk::start(files, done).map_err(other)?, finished))
 }
 
-fn start_containers(
-    config: &Config,
-    events: &mpsc::Sender<Event>,
-) -> Result<Containerizer, StartError> {
-    let dir = config.containers.runtime_dir.clone();
-    std::fs::create_dir_all(&dir).map_err(StartError::path(&dir))?;
-    let events = events.clone();
-    let report = move |report: ContainerReport| {
-        // Called on the room's own thread; the receiver is gone only when the agent has ended.
-        let _ = events.blocking_send(Event::Container(report));
-    };
-    Containerizer::start(config.containers.clone(), report).map_err(StartError::path(&dir))
-}
-
 /// Asks the container room, which answers from its own thread.
-fn measure(containers: &Containerizer, id: &ContainerId) -> Option<Usage> {
+fn measure(containers: &dyn Containers, id: &ContainerId) -> Option<Usage> {
     let (reply, answer) = std::sync::mpsc::sync_channel(1);
     let sent = containers.usage(
         id.clone(),
@@ -311,7 +313,7 @@ struct Performer {
     api: AgentApi,
     links: Links,
     disk: Disk,
-    containers: Arc<Containerizer>,
+    containers: Arc<dyn Containers>,
     events: mpsc::Sender<Event>,
     work_dir: PathBuf,
     trash: Trash,

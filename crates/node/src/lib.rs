@@ -17,6 +17,7 @@
 
 pub mod agent;
 pub mod command_executor;
+pub mod containers;
 pub mod detect;
 mod machine_resources;
 pub mod master;

@@ -6,13 +6,41 @@ use std::time::Duration;
 use meseta_proto::mesos::v1::TaskState;
 use serde_json::{Value, json};
 
+/// Times of one kind.
+#[derive(Debug, Default, Clone)]
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    /// Adds one.
+    pub fn add(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Percentiles, 0 to 100 each, in milliseconds; zero if there are no times.
+    #[must_use]
+    pub fn millis<const N: usize>(&mut self, percents: [usize; N]) -> [f64; N] {
+        self.0.sort();
+        let last = self.0.len().saturating_sub(1);
+        percents.map(|percent| {
+            let time = self.0.get(last * percent / 100);
+            time.copied().unwrap_or_default().as_secs_f64() * 1000.0
+        })
+    }
+}
+
 /// Times and ends of all tasks.
 #[derive(Debug, Default)]
 pub struct Report {
     /// From the first offer to the last end.
     pub elapsed: Duration,
     /// From ACCEPT to TASK_RUNNING, one for each task that ran.
-    pub to_running: Vec<Duration>,
+    pub to_running: Times,
     /// How each task ended.
     pub ends: BTreeMap<usize, TaskState>,
     /// Tasks for which a second, different end was reported.
@@ -27,7 +55,7 @@ impl Report {
     /// One JSON object.
     #[must_use]
     pub fn json(&mut self, tasks: usize) -> Value {
-        self.to_running.sort();
+        let [p50, p99] = self.to_running.millis([50, 99]);
         let finished = self
             .ends
             .values()
@@ -52,17 +80,9 @@ impl Report {
             "resubscribed": self.resubscribed,
             "seconds": seconds,
             "tasks_per_second": if seconds > 0.0 { finished as f64 / seconds } else { 0.0 },
-            "accept_to_running_p50_ms": self.percentile(50).as_secs_f64() * 1000.0,
-            "accept_to_running_p99_ms": self.percentile(99).as_secs_f64() * 1000.0,
+            "accept_to_running_p50_ms": p50,
+            "accept_to_running_p99_ms": p99,
         })
-    }
-
-    fn percentile(&self, percent: usize) -> Duration {
-        let last = self.to_running.len().saturating_sub(1);
-        self.to_running
-            .get(last * percent / 100)
-            .copied()
-            .unwrap_or_default()
     }
 }
 
@@ -80,7 +100,9 @@ mod tests {
         };
         report.ends.insert(0, TaskState::TaskFinished);
         report.ends.insert(2, TaskState::TaskLost);
-        report.to_running = (1..=100).rev().map(Duration::from_millis).collect();
+        for ms in (1..=100).rev() {
+            report.to_running.add(Duration::from_millis(ms));
+        }
         let json = report.json(4);
         let told = [
             &json["finished"],

@@ -6,5 +6,6 @@
 mod command_line;
 mod disk_full;
 mod hostile;
+mod loads;
 mod restarts;
 mod support;
