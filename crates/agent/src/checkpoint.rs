@@ -239,7 +239,7 @@ impl Agent {
             }) => self.tasks_not_persisted(out, &framework, &executor, &run, &tasks, error),
             Some(Then::Release(run)) => self.pid_not_persisted(out, &run, error),
             Some(Then::Updates(framework, task)) => {
-                self.updates_not_persisted(out, &framework, &task, seq);
+                self.updates_not_persisted(out, &framework, &task, seq, error);
             }
         }
     }

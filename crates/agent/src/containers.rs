@@ -64,7 +64,7 @@ impl Agent {
             return out.push(Effect::DestroyContainer(run.clone()));
         }
         if !executor.checkpoint {
-            return out.push(Effect::ReleaseContainer(run.clone()));
+            return self.release(out, run);
         }
         if let Some(executor) = self.executor(&framework, &id) {
             let path = checkpoint::pid_file(&self.run_dir_of(executor));
@@ -77,13 +77,16 @@ impl Agent {
         let Some((framework, id)) = self.by_container(run) else {
             return;
         };
-        let executor = self.executor(&framework, &id);
-        match executor.map(|executor| executor.state) {
-            Some(State::Registering | State::Running) => {
+        let Some(executor) = self.executor_mut(&framework, &id) else {
+            return;
+        };
+        match executor.state {
+            State::Registering | State::Running => {
+                executor.released = true;
                 out.push(Effect::ReleaseContainer(run.clone()));
             }
-            Some(State::Terminating) => out.push(Effect::DestroyContainer(run.clone())),
-            Some(State::Terminated) | None => {}
+            State::Terminating => out.push(Effect::DestroyContainer(run.clone())),
+            State::Terminated => {}
         }
     }
 

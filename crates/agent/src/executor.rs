@@ -99,6 +99,8 @@ pub(crate) struct Executor {
     pub(crate) limits: ContainerLimits,
     /// Was ever given a task.
     pub(crate) ever_sent: bool,
+    /// Its program may run, now or in an earlier life.
+    pub(crate) released: bool,
     pub(crate) past: Past,
     /// Recovery waits for it to come back or to end.
     pub(crate) awaited: bool,

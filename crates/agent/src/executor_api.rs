@@ -29,6 +29,13 @@ impl Agent {
         let framework = FrameworkId::from(&call.framework_id);
         let id = ExecutorId::from(&call.executor_id);
         let allowed = match self.speaker(&framework, &id, caller) {
+            // Somebody else speaks for it: a task given to it would begin once more when it starts.
+            Ok(executor) if executor.state == State::Registering && !executor.released => {
+                Err(Refusal::new(
+                    RefusalKind::Unavailable,
+                    "Executor's container has not been started",
+                ))
+            }
             Ok(executor) => Ok(executor.state),
             Err(refusal) => Err(refusal),
         };

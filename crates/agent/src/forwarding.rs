@@ -19,7 +19,7 @@ use crate::executor::{State, event};
 use crate::gc::Garbage;
 use crate::limits;
 use crate::outbox::Outbox;
-use crate::update_stream::Stream;
+use crate::update_stream::{self, Stream};
 use crate::updates::Key;
 
 impl Agent {
@@ -60,13 +60,25 @@ impl Agent {
         framework: &FrameworkId,
         task: &TaskId,
         seq: Seq,
+        error: &str,
     ) {
         let key = (framework.clone(), task.clone());
         let stream = self.updates.streams.get_mut(&key);
         let stream = stream.filter(|stream| stream.is_writing(seq));
-        if let Some(wait) = stream.and_then(Stream::not_written) {
-            out.wake(Timer::UpdateWriteRetry(key.0, key.1), wait);
+        let Some(failures) = stream.and_then(Stream::not_written) else {
+            return;
+        };
+        if failures < limits::UPDATE_WRITES_FAILED {
+            let wait = update_stream::retry_after(failures);
+            return out.wake(Timer::UpdateWriteRetry(key.0, key.1), wait);
         }
+        let work = &self.config.work_dir;
+        let reason = format!(
+            "the status updates of task {task} of framework {framework} could not be written \
+             {failures} times in a row, at last: {error}. See to the disk of '{work}/meta' and start \
+             the agent again; executors keep what it has not acknowledged"
+        );
+        self.exit(out, reason);
     }
 
     pub(crate) fn acknowledge_to_executor(

@@ -292,6 +292,7 @@ impl Agent {
             completed: Default::default(),
             ending: None,
             ever_sent: false,
+            released: false,
             past: Past::None,
             awaited: false,
             subscribed_before: false,

@@ -37,6 +37,10 @@ pub const WRITE_RETRY_MIN: Duration = Duration::from_millis(500);
 /// See [`WRITE_RETRY_MIN`].
 pub const WRITE_RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// Writes of one task's status updates that may fail in a row, over about two minutes. Then the agent
+/// exits: its next life begins with what the disk really holds.
+pub const UPDATE_WRITES_FAILED: u32 = 10;
+
 /// Frameworks kept as history; the oldest is forgotten. Mesos: `MAX_COMPLETED_FRAMEWORKS`.
 pub const COMPLETED_FRAMEWORKS: usize = 50;
 

@@ -202,7 +202,10 @@ impl Agent {
         let run_dir = checkpoint::run_dir(&agent, framework, id, &run.id);
         let past = match run {
             RecoveredRun { rebooted: true, .. } => Past::Lost,
-            RecoveredRun { released: true, .. } => Past::Released,
+            RecoveredRun { released: true, .. }
+            | RecoveredRun {
+                subscribed: true, ..
+            } => Past::Released,
             _ => Past::Held,
         };
         Executor {
@@ -224,6 +227,7 @@ impl Agent {
             usage: Default::default(),
             limits: Default::default(),
             ever_sent: false,
+            released: past != Past::Held,
             past,
             awaited: true,
             subscribed_before: run.subscribed,
@@ -429,10 +433,7 @@ fn take_up_task(
         let _ = live.update(&update.status);
         executor.ever_sent |= update.status.source() == Source::Executor;
         over |= acked && is_terminal(update.status.state());
-        restored.seen.push(uuid);
-        if !acked {
-            restored.pending.push(update);
-        }
+        restored.updates.push((update, acked));
     }
     executor.tasks.insert(id.clone(), Box::new(live));
     executor.show_task(out, &id);

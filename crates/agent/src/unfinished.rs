@@ -176,6 +176,7 @@ impl Agent {
         };
         executor.container = Container::Preparing(Box::new(spec));
         executor.past = Past::None;
+        executor.released = false;
         executor.awaited = false;
         executor.ending = None;
         let had_pid = executor.pid.is_some();

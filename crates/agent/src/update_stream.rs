@@ -1,7 +1,9 @@
 //! The stream of one task's updates, and the file it is written to.
 //!
 //! One write is in flight at a time and takes along everything that came meanwhile, so the file keeps
-//! the order of the stream, also when a write fails and is tried again.
+//! the order of the stream. A write that failed says nothing of what is on the disk now, and a second
+//! flush of the same file would not either (Linux forgets what it could not write): from then on the
+//! whole file is written anew beside the old one until that succeeds.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,10 +19,8 @@ use crate::limits;
 /// What recovery found in a `task.updates` file.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Restored {
-    /// Not acknowledged, oldest first.
-    pub(crate) pending: Vec<StatusUpdate>,
-    /// The UUIDs of all updates in the file.
-    pub(crate) seen: Vec<Bytes>,
+    /// Each with whether it is acknowledged, oldest first.
+    pub(crate) updates: Vec<(StatusUpdate, bool)>,
 }
 
 /// The updates of one task.
@@ -28,7 +28,7 @@ pub(crate) struct Restored {
 pub(crate) struct Stream {
     /// Oldest first.
     pending: VecDeque<Pending>,
-    /// UUIDs taken lately, at most [`limits::REMEMBERED_UUIDS`].
+    /// UUIDs taken lately, at most [`limits::REMEMBERED_UUIDS`], if there is no file that has them.
     seen: VecDeque<Bytes>,
     /// Where it is written down; `None` if its framework does not checkpoint.
     log: Option<Log>,
@@ -61,19 +61,30 @@ enum Durability {
 #[derive(Debug)]
 struct Log {
     path: String,
+    /// What the file holds or will: the updates taken lately, oldest first, at most
+    /// [`limits::REMEMBERED_UUIDS`]. Older ones are acknowledged, and lost if it is written anew.
+    content: VecDeque<Recorded>,
     /// Records that are in no write yet.
     unwritten: BytesMut,
     /// Whether one of them is an acknowledgement.
     unwritten_ack: bool,
     in_flight: Option<InFlight>,
-    retry: Duration,
+    /// Writes that failed since one succeeded.
+    failures: u32,
+}
+
+/// An update in the file.
+#[derive(Debug)]
+struct Recorded {
+    uuid: Bytes,
+    record: Bytes,
+    acknowledged: bool,
 }
 
 #[derive(Debug)]
 struct InFlight {
     /// Known once the write is asked for.
     seq: Option<Seq>,
-    bytes: Bytes,
     ack: bool,
 }
 
@@ -81,11 +92,43 @@ impl Log {
     fn new(path: String) -> Self {
         Self {
             path,
+            content: VecDeque::new(),
             unwritten: BytesMut::new(),
             unwritten_ack: false,
             in_flight: None,
-            retry: limits::WRITE_RETRY_MIN,
+            failures: 0,
         }
+    }
+
+    /// Notes an update that the file holds or will; gives its record.
+    fn note(&mut self, update: &StatusUpdate, acknowledged: bool) -> Bytes {
+        let record = update_record(update);
+        self.content.push_back(Recorded {
+            uuid: update.uuid.clone().unwrap_or_default(),
+            record: record.clone(),
+            acknowledged,
+        });
+        if self.content.len() > limits::REMEMBERED_UUIDS {
+            self.content.pop_front();
+        }
+        record
+    }
+
+    /// The next write: what is new, or everything if it is not known what the file holds.
+    fn write(&mut self) -> Write {
+        let (path, unwritten) = (self.path.clone(), self.unwritten.split());
+        if self.failures == 0 {
+            let bytes = unwritten.freeze();
+            return Write::Append { path, bytes };
+        }
+        let mut whole = BytesMut::new();
+        for recorded in &self.content {
+            whole.extend_from_slice(&recorded.record);
+            if recorded.acknowledged {
+                whole.extend_from_slice(&ack_record(recorded.uuid.clone()));
+            }
+        }
+        checkpoint::put(path, whole)
     }
 
     /// An acknowledgement that a crash could still undo: the next update must not overtake it.
@@ -114,21 +157,30 @@ impl Stream {
 
     /// A stream of an earlier life.
     pub(crate) fn restored(path: String, restored: Restored) -> Self {
-        let pending = restored.pending.into_iter().map(|update| Pending {
-            update,
-            durability: Durability::Durable,
-            sender: None,
-        });
-        let skipped = restored.seen.len().saturating_sub(limits::REMEMBERED_UUIDS);
+        let mut log = Log::new(path);
+        let mut pending = VecDeque::new();
+        for (update, acknowledged) in restored.updates {
+            log.note(&update, acknowledged);
+            if !acknowledged {
+                pending.push_back(Pending {
+                    update,
+                    durability: Durability::Durable,
+                    sender: None,
+                });
+            }
+        }
         Self {
-            pending: pending.collect(),
-            seen: restored.seen.into_iter().skip(skipped).collect(),
-            ..Self::new(Some(path))
+            pending,
+            log: Some(log),
+            ..Self::default()
         }
     }
 
     pub(crate) fn has_seen(&self, uuid: &Bytes) -> bool {
-        self.seen.contains(uuid)
+        match &self.log {
+            Some(log) => log.content.iter().any(|recorded| recorded.uuid == *uuid),
+            None => self.seen.contains(uuid),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -146,16 +198,19 @@ impl Stream {
         update: StatusUpdate,
         sender: Option<ExecutorId>,
     ) -> Option<ExecutorId> {
-        self.seen.push_back(update.uuid.clone().unwrap_or_default());
-        if self.seen.len() > limits::REMEMBERED_UUIDS {
-            self.seen.pop_front();
-        }
         let (durability, waiting, told) = match &mut self.log {
             Some(log) => {
-                log.unwritten.extend_from_slice(&update_record(&update));
+                let record = log.note(&update, false);
+                log.unwritten.extend_from_slice(&record);
                 (Durability::Unwritten, sender, None)
             }
-            None => (Durability::Durable, None, sender),
+            None => {
+                self.seen.push_back(update.uuid.clone().unwrap_or_default());
+                if self.seen.len() > limits::REMEMBERED_UUIDS {
+                    self.seen.pop_front();
+                }
+                (Durability::Durable, None, sender)
+            }
         };
         self.pending.push_back(Pending {
             update,
@@ -206,6 +261,10 @@ impl Stream {
         if let Some(log) = &mut self.log {
             log.unwritten.extend_from_slice(&ack_record(uuid.clone()));
             log.unwritten_ack = true;
+            let mut content = log.content.iter_mut();
+            if let Some(recorded) = content.find(|recorded| recorded.uuid == *uuid) {
+                recorded.acknowledged = true;
+            }
         }
         self.pending.pop_front().map(|pending| pending.update)
     }
@@ -213,24 +272,21 @@ impl Stream {
     /// What the next write has to hold, if one can start. [`Stream::write_started`] follows.
     pub(crate) fn next_write(&mut self) -> Option<Write> {
         let log = self.log.as_mut()?;
-        if log.in_flight.is_some() || log.unwritten.is_empty() {
+        let is_owed = !log.unwritten.is_empty() || log.failures > 0;
+        if log.in_flight.is_some() || !is_owed {
             return None;
         }
-        let bytes = log.unwritten.split().freeze();
         log.in_flight = Some(InFlight {
             seq: None,
-            bytes: bytes.clone(),
             ack: std::mem::take(&mut log.unwritten_ack),
         });
+        let write = log.write();
         for pending in &mut self.pending {
             if pending.durability == Durability::Unwritten {
                 pending.durability = Durability::Writing;
             }
         }
-        Some(Write::Append {
-            path: log.path.clone(),
-            bytes,
-        })
+        Some(write)
     }
 
     pub(crate) fn write_started(&mut self, seq: Seq) {
@@ -250,7 +306,7 @@ impl Stream {
     pub(crate) fn written(&mut self) -> Vec<(ExecutorId, Bytes)> {
         if let Some(log) = &mut self.log {
             log.in_flight = None;
-            log.retry = limits::WRITE_RETRY_MIN;
+            log.failures = 0;
         }
         let mut acknowledge = Vec::new();
         for pending in &mut self.pending {
@@ -263,23 +319,29 @@ impl Stream {
         acknowledge
     }
 
-    /// The write failed: its records go back to the front. Answers when to try again.
-    pub(crate) fn not_written(&mut self) -> Option<Duration> {
+    /// The write failed: the next one holds everything. Answers how many have failed in a row.
+    pub(crate) fn not_written(&mut self) -> Option<u32> {
         let log = self.log.as_mut()?;
         let failed = log.in_flight.take()?;
-        let mut bytes = BytesMut::from(failed.bytes.as_ref());
-        bytes.extend_from_slice(&log.unwritten);
-        log.unwritten = bytes;
         log.unwritten_ack |= failed.ack;
-        let wait = log.retry;
-        log.retry = (log.retry * 2).min(limits::WRITE_RETRY_MAX);
+        log.failures += 1;
+        let failures = log.failures;
         for pending in &mut self.pending {
             if pending.durability == Durability::Writing {
                 pending.durability = Durability::Unwritten;
             }
         }
-        Some(wait)
+        Some(failures)
     }
+}
+
+/// How long to wait before a write is tried again that has failed so often in a row.
+pub(crate) fn retry_after(failures: u32) -> Duration {
+    let doubled = 1_u32.checked_shl(failures.saturating_sub(1));
+    let wait = doubled.and_then(|times| limits::WRITE_RETRY_MIN.checked_mul(times));
+    wait.map_or(limits::WRITE_RETRY_MAX, |wait| {
+        wait.min(limits::WRITE_RETRY_MAX)
+    })
 }
 
 fn update_record(update: &StatusUpdate) -> Bytes {
@@ -324,6 +386,10 @@ mod tests {
         })
     }
 
+    fn put(records: &[Bytes]) -> Option<Write> {
+        Some(checkpoint::put("p".to_owned(), records.concat()))
+    }
+
     #[test]
     fn writes_take_along_what_came_meanwhile() {
         let mut stream = Stream::new(Some("p".to_owned()));
@@ -342,26 +408,69 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_keeps_its_place() {
+    fn after_a_failed_write_the_whole_file_is_written_anew() {
         let mut stream = Stream::new(Some("p".to_owned()));
-        stream.push(update(1), Some(executor()));
+        stream.push(update(1), None);
         stream.next_write();
-        stream.push(update(2), None);
-        assert_eq!(stream.not_written(), Some(limits::WRITE_RETRY_MIN));
-        let both = [update_record(&update(1)), update_record(&update(2))];
-        assert_eq!(stream.next_write(), append(&both));
-        assert_eq!(stream.not_written(), Some(limits::WRITE_RETRY_MIN * 2));
-        for _ in 0..20 {
-            stream.next_write();
-            stream.not_written();
-        }
+        stream.written();
+        stream.note_sent(limits::UPDATE_RETRY_MIN);
+        stream.acknowledge(&uuid(1));
+        stream.push(update(2), Some(executor()));
         stream.next_write();
-        assert_eq!(stream.not_written(), Some(limits::WRITE_RETRY_MAX));
-        stream.next_write();
-        assert_eq!(stream.written(), [(executor(), uuid(1))]);
         stream.push(update(3), None);
+        assert_eq!(stream.not_written(), Some(1));
+        let all = [
+            update_record(&update(1)),
+            ack_record(uuid(1)),
+            update_record(&update(2)),
+            update_record(&update(3)),
+        ];
+        assert_eq!(stream.next_write(), put(&all));
+        assert_eq!(stream.ready(), None, "the acknowledgement is not safe yet");
+        assert_eq!(stream.not_written(), Some(2));
+        assert_eq!(stream.next_write(), put(&all));
+        assert_eq!(stream.written(), [(executor(), uuid(2))]);
+        assert_eq!(stream.ready(), Some(&update(2)));
+        assert_eq!(stream.next_write(), None, "nothing new to write");
+        stream.push(update(4), None);
+        assert_eq!(stream.next_write(), append(&[update_record(&update(4))]));
+        assert_eq!(stream.not_written(), Some(1));
+    }
+
+    #[test]
+    fn waits_between_tries_double_up_to_a_bound() {
+        let waits: Vec<u64> = [1, 2, 3, 6, 7, 40, u32::MAX]
+            .into_iter()
+            .map(|failures| retry_after(failures).as_millis() as u64)
+            .collect();
+        assert_eq!(waits, [500, 1_000, 2_000, 16_000, 30_000, 30_000, 30_000]);
+    }
+
+    #[test]
+    fn a_file_written_anew_holds_what_is_remembered() {
+        let mut stream = Stream::new(Some("p".to_owned()));
+        let number = |n: usize| StatusUpdate {
+            uuid: Some(Bytes::from(format!("{n:016}"))),
+            ..Default::default()
+        };
+        for n in 0..=limits::REMEMBERED_UUIDS {
+            stream.push(number(n), None);
+            stream.next_write();
+            stream.written();
+            stream.note_sent(limits::UPDATE_RETRY_MIN);
+            stream.acknowledge(&Bytes::from(format!("{n:016}")));
+            stream.next_write();
+            stream.written();
+        }
+        stream.push(update(1), None);
         stream.next_write();
-        assert_eq!(stream.not_written(), Some(limits::WRITE_RETRY_MIN));
+        stream.not_written();
+        let Some(Write::Put { bytes, .. }) = stream.next_write() else {
+            panic!("not written anew");
+        };
+        let pair = update_record(&number(0)).len() + ack_record(uuid(1)).len();
+        let whole = (limits::REMEMBERED_UUIDS - 1) * pair + update_record(&update(1)).len();
+        assert_eq!(bytes.len(), whole);
     }
 
     #[test]
@@ -415,13 +524,22 @@ mod tests {
     #[test]
     fn a_restored_stream_goes_on_where_it_was() {
         let restored = Restored {
-            pending: vec![update(2)],
-            seen: vec![uuid(1), uuid(2)],
+            updates: vec![(update(1), true), (update(2), false)],
         };
         let mut stream = Stream::restored("p".to_owned(), restored);
         assert!(stream.has_seen(&uuid(1)));
         assert_eq!((stream.len(), stream.is_empty()), (1, false));
         assert_eq!(stream.ready(), Some(&update(2)));
         assert_eq!(stream.next_write(), None, "nothing new to write");
+        stream.push(update(3), None);
+        stream.next_write();
+        stream.not_written();
+        let all = [
+            update_record(&update(1)),
+            ack_record(uuid(1)),
+            update_record(&update(2)),
+            update_record(&update(3)),
+        ];
+        assert_eq!(stream.next_write(), put(&all));
     }
 }

@@ -153,6 +153,42 @@ fn updates_are_sent_again_at_most_ten_minutes_apart() {
 }
 
 #[test]
+fn writes_that_fail_are_bounded_and_then_the_agent_exits() {
+    let mut script = started();
+    for line in [
+        "framework f1 checkpoint",
+        "run-task f1 t1 executor=e1",
+        "container launched c1",
+        "subscribe f1 e1",
+        "disk fails",
+    ] {
+        script.run(line);
+    }
+    let mut wishes = run(&mut script, "update f1 e1 t1 TASK_RUNNING 1");
+    let mut writes = 0;
+    loop {
+        let is_write = |wish: &&Wish<_, _>| matches!(wish, Wish::Persist { .. });
+        writes += wishes.iter().filter(is_write).count();
+        let exits = |effect: &Effect| match effect {
+            Effect::Exit { reason } => Some(reason.clone()),
+            _ => None,
+        };
+        if let Some(reason) = effects(&wishes).find_map(exits) {
+            assert_eq!(
+                reason,
+                "the status updates of task t1 of framework f1 could not be written 10 times in a \
+                 row, at last: No space left on device. See to the disk of '/w/meta' and start the \
+                 agent again; executors keep what it has not acknowledged"
+            );
+            break;
+        }
+        assert!(script.world.now_us < 600_000_000, "it goes on for ever");
+        wishes = run(&mut script, "advance 100ms");
+    }
+    assert_eq!(writes, limits::UPDATE_WRITES_FAILED as usize);
+}
+
+#[test]
 fn unacknowledged_updates_are_bounded_but_for_the_last() {
     let mut script = with_executor();
     for n in 0..limits::UNACKNOWLEDGED_UPDATES_PER_TASK {

@@ -8,7 +8,9 @@ const AGENT: &str = "agents exit for good reasons";
 
 /// How good reasons begin.
 const MASTER_REASONS: [&str; 2] = ["lost the lead", "the registry refuses to be written"];
-const AGENT_REASONS: [&str; 2] = [
+const AGENT_REASONS: [&str; 3] = [
+    // Its disk failed too often.
+    "the status updates of task",
     "the master told the agent to shut down",
     // Two registrations crossed; as in Mesos, the next start sorts it out.
     "Registered but got wrong id",
