@@ -94,6 +94,11 @@ impl Allocator {
         if agent.dirty || !agent.is_offerable() {
             return;
         }
+        if agent.filters.next_end_us <= now_us {
+            // They ended while there was nothing to offer, when nobody woke up for that.
+            agent.filters.drop_ended(now_us, &mut self.sorter.eras);
+            self.wheel.set(slot, agent.filters.next_end_us);
+        }
         agent.dirty = true;
         self.wake.dirty.push(slot);
         let at_us = now_us.saturating_add(self.config.window_us);
@@ -118,6 +123,10 @@ impl Allocator {
     /// Something changed that may concern every agent.
     pub(crate) fn touch_all(&mut self, now_us: u64) {
         self.note_waiting(now_us);
+        if self.wake.offerable == 0 {
+            // Whatever is freed from now on is looked at for itself.
+            return;
+        }
         self.wake.round_asked_us.get_or_insert(now_us);
         let distance_us = (self.wake.offerable as u64 * limits::ROUND_DISTANCE_PER_AGENT_US)
             .min(self.config.allocation_interval_us);

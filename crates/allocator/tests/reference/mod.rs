@@ -644,6 +644,9 @@ impl Reference {
         let offerable = slots
             .filter(|slot| self.agents[*slot].is_some() && self.is_offerable(*slot))
             .count() as u64;
+        if offerable == 0 {
+            return;
+        }
         let distance = (offerable * limits::ROUND_DISTANCE_PER_AGENT_US)
             .min(self.config.allocation_interval_us);
         let earliest = self.last_round.map_or(0, |last| last + distance);
