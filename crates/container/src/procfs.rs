@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -127,6 +128,44 @@ pub fn descendants(table: &[Process], ancestor: i32) -> Vec<Process> {
     }
 }
 
+/// Those that descend from `ancestor`, itself excluded. Walks down the kernel's lists of children, so
+/// the cost is that of the family and not of the host; reads the whole table on a kernel that keeps no
+/// such lists (`CONFIG_PROC_CHILDREN`).
+///
+/// A process that is born or ends meanwhile may be missed: whoever needs all asks again.
+#[must_use]
+pub fn family(ancestor: i32) -> Vec<Process> {
+    if !Path::new("/proc/thread-self/children").exists() {
+        return descendants(&table(), ancestor);
+    }
+    let mut known = BTreeSet::from([ancestor]);
+    let mut found = Vec::new();
+    let mut unread = vec![ancestor];
+    while let Some(parent) = unread.pop() {
+        for pid in children(parent) {
+            if known.insert(pid)
+                && let Some(process) = read(pid)
+            {
+                found.push(process);
+                unread.push(pid);
+            }
+        }
+    }
+    found
+}
+
+/// The children of all threads of a process; none when it is gone.
+fn children(parent: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{parent}/task"));
+    let mut children = Vec::new();
+    for thread in threads.into_iter().flatten().flatten() {
+        let list = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let pids = list.split_ascii_whitespace();
+        children.extend(pids.filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    children
+}
+
 /// The soft limit on file locks of a process: the tag of its container (see [`crate::tag`]).
 #[must_use]
 pub fn locks_limit(pid: i32) -> Option<u64> {
@@ -157,6 +196,9 @@ pub fn started_with(pid: i32, text: &str) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -189,6 +231,35 @@ mod tests {
         let pids: Vec<i32> = descendants(&table, 5).iter().map(|p| p.pid).collect();
         assert_eq!(pids, [9, 2]);
         assert_eq!(descendants(&table, 11), []);
+    }
+
+    #[test]
+    fn a_family_is_walked_over_all_threads_and_generations() {
+        let line = "sleep 1000 & read forever";
+        // Started by a thread that is not the first one.
+        let start = || {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", line]).stdin(Stdio::piped()).spawn()
+        };
+        let mut child = std::thread::scope(|scope| scope.spawn(start).join().unwrap()).unwrap();
+        let pid = child.id().cast_signed();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let sleeper = loop {
+            if let [sleeper] = family(pid)[..] {
+                break sleeper;
+            }
+            assert!(Instant::now() < deadline, "{:?}", family(pid));
+            std::thread::yield_now();
+        };
+        assert_eq!(sleeper.parent, pid);
+        let own = family(std::process::id().cast_signed());
+        let pids: Vec<i32> = own.iter().map(|process| process.pid).collect();
+        assert!(pids.contains(&pid) && pids.contains(&sleeper.pid), "{pids:?}");
+        assert!(!pids.contains(&std::process::id().cast_signed()));
+        sleeper.signal(Signal::KILL);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(family(pid), [], "nobody descends from who is gone");
     }
 
     #[test]

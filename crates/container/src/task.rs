@@ -1,8 +1,7 @@
 //! One command in its own session, for executors: start, wait, signal the whole tree.
 //!
 //! Standard output and error are the executor's own, which are the sandbox's files. What a task
-//! leaves behind by forking twice into a new session falls to the container's supervisor, which ends
-//! it with the container.
+//! leaves behind falls to the container's supervisor, which ends it with the container.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -38,6 +37,10 @@ pub struct TaskSpec {
     pub user: Option<String>,
     /// Bounds of the process, set before the user is changed.
     pub rlimits: Vec<RLimit>,
+    /// The process to which orphans of the task fall, if it has no descendants but the container's:
+    /// the supervisor, when the executor runs under one. Then a signal looks for the task's processes
+    /// among those only. `None`: on the whole host.
+    pub supervisor: Option<u32>,
 }
 
 /// Why a task did not start. The text goes to the framework.
@@ -68,6 +71,7 @@ pub enum TaskFault {
 pub struct TaskProcess {
     pid: u32,
     pidfd: OwnedFd,
+    supervisor: Option<u32>,
 }
 
 /// Starts a command in a session of its own. The exec has happened when this returns.
@@ -130,18 +134,22 @@ pub fn spawn_task(spec: &TaskSpec) -> Result<TaskProcess, TaskFault> {
     #[allow(unsafe_code)]
     // SAFETY: the closure makes system calls on values made before; it neither allocates nor locks.
     let child = unsafe { sys::spawn_after(&mut command, before_exec) }.map_err(spawn_fault)?;
-    TaskProcess::new(child).map_err(spawn_fault)
+    TaskProcess::new(child, spec.supervisor).map_err(spawn_fault)
 }
 
 impl TaskProcess {
-    fn new(mut child: std::process::Child) -> io::Result<Self> {
+    fn new(mut child: std::process::Child, supervisor: Option<u32>) -> io::Result<Self> {
         let pid = child.id();
         let opened = Pid::from_raw(pid.cast_signed())
             .ok_or(io::ErrorKind::InvalidInput.into())
             .and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
         match opened {
             // The standard library's handle holds nothing; the process is waited for here.
-            Ok(pidfd) => Ok(Self { pid, pidfd }),
+            Ok(pidfd) => Ok(Self {
+                pid,
+                pidfd,
+                supervisor,
+            }),
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -208,7 +216,10 @@ impl TaskProcess {
 
     fn tree(&self) -> Vec<Process> {
         let first = self.pid.cast_signed();
-        let table = procfs::table();
+        let table = match self.supervisor {
+            Some(supervisor) => procfs::family(supervisor.cast_signed()),
+            None => procfs::table(),
+        };
         let mut tree = procfs::descendants(&table, first);
         let known: Vec<i32> = tree.iter().map(|process| process.pid).collect();
         // The session includes the first process itself, and orphans that stayed in it.

@@ -23,9 +23,9 @@ pub(crate) fn kill_descendants(group: Option<&KillGroup>) {
         kill_group(group);
     }
     let own = std::process::id().cast_signed();
-    // The table is read while the tree grows; whoever is missed falls to us when its parent dies,
-    // and the next round meets it.
-    for process in procfs::descendants(&procfs::table(), own) {
+    // The family is read while it grows; whoever is missed falls to us when its parent dies, and the
+    // next round meets it.
+    for process in procfs::family(own) {
         if process.is_over() {
             continue;
         }

@@ -117,11 +117,8 @@ pub async fn run(environment: Environment) -> u8 {
         finished,
         performer,
     };
-    let mut performer = pump.run().await;
-    if let Some(task) = performer.task.take() {
-        task.kill_rest();
-    }
-    performer.code.unwrap_or(1)
+    // What the task leaves behind is ended by the container's supervisor, as soon as this process is.
+    pump.run().await.code.unwrap_or(1)
 }
 
 /// Opens subscriptions, sends calls, starts and signals the task.

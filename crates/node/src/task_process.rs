@@ -6,8 +6,8 @@ use std::sync::Arc;
 use meseta_container::{TaskSpec, spawn_task};
 use meseta_executor::command::Event;
 use meseta_model::environment::resolve;
-use meseta_model::wait_status::WaitStatus;
 use meseta_proto::mesos::v1;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// The signal that ends a task at once.
@@ -26,11 +26,6 @@ impl TaskProcess {
         } else {
             self.process.terminate()
         }
-    }
-
-    /// Ends whatever the task left behind.
-    pub fn kill_rest(&self) {
-        self.process.kill();
     }
 }
 
@@ -54,12 +49,17 @@ pub fn start(task: &v1::TaskInfo, events: &mpsc::Sender<Event>) -> Option<TaskPr
     let spec = TaskSpec {
         command,
         environment,
+        supervisor: Some(std::os::unix::process::parent_id()),
         ..TaskSpec::default()
     };
-    match spawn_task(&spec) {
-        Ok(process) => {
+    // Listened to before there is a child, so that no end goes unheard.
+    let started = signal(SignalKind::child())
+        .map_err(|error| error.to_string())
+        .and_then(|ends| Ok((ends, spawn_task(&spec).map_err(|fault| fault.to_string())?)));
+    match started {
+        Ok((ends, process)) => {
             let process = Arc::new(process);
-            tokio::spawn(watch(process.clone(), events.clone()));
+            tokio::spawn(watch(process.clone(), ends, events.clone()));
             Some(TaskProcess { process })
         }
         Err(fault) => {
@@ -77,14 +77,22 @@ fn report(events: &mpsc::Sender<Event>, event: Event) {
 }
 
 /// Reports that the process runs, waits for its end, and reports that.
-async fn watch(process: Arc<meseta_container::TaskProcess>, events: mpsc::Sender<Event>) {
+async fn watch(
+    process: Arc<meseta_container::TaskProcess>,
+    mut ends: Signal,
+    events: mpsc::Sender<Event>,
+) {
     // Sending fails only when the executor is about to end anyway.
     let _ = events.send(Event::TaskStarted).await;
-    let waited = tokio::task::spawn_blocking(move || process.wait()).await;
-    // Nobody else waits for our child, so that the status is lost only if the thread was.
-    let status = waited
-        .ok()
-        .flatten()
-        .unwrap_or(WaitStatus::signaled(SIGKILL));
+    let status = loop {
+        match process.try_wait() {
+            Some(status) => break status,
+            // Some child ended, or nobody will tell any more: then so does this process.
+            None => match ends.recv().await {
+                Some(()) => {}
+                None => return,
+            },
+        }
+    };
     let _ = events.send(Event::TaskExited { status }).await;
 }

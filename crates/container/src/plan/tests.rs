@@ -239,7 +239,9 @@ fn users_change_only_under_root() {
             })
     };
     assert_eq!(as_user(true, "ann"), Ok(true));
-    assert_eq!(as_user(false, "agent"), Ok(false));
+    for root in [true, false] {
+        assert_eq!(as_user(root, "agent"), Ok(false), "root: {root}");
+    }
     let (wanted, own) = ("ann".to_owned(), "agent".to_owned());
     assert_eq!(
         as_user(false, "ann"),
