@@ -141,8 +141,7 @@ impl Reign {
                 let message = call.message.ok_or_else(|| missing("message"))?;
                 self.message_to_executor(turn, id, message);
             }
-            // compat: the allocator that Mesos has built in ignores requests too.
-            Type::Request => turn.count(crate::view::Counter::Message("resource_request")),
+            Type::Request => self.request(turn, id, &call.request.unwrap_or_default().requests),
             Type::AcknowledgeOperationStatus => {
                 let field = "acknowledge_operation_status";
                 let acknowledge = call.acknowledge_operation_status;

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use meseta_proto::mesos::v1;
+
 /// Microseconds in a second.
 pub(crate) const SECOND_US: u64 = 1_000_000;
 
@@ -26,8 +28,12 @@ pub struct Config {
     pub recovery_agent_removal_limit: f64,
     /// `--offer_timeout`: an offer held longer is rescinded.
     pub offer_timeout_us: Option<u64>,
-    /// How free resources are offered.
+    /// How free resources are offered. Its region is that of `domain`.
     pub allocator: meseta_allocator::Config,
+    /// `--domain`: where this master is.
+    pub domain: Option<v1::DomainInfo>,
+    /// `--offer_constraints_re2_max_mem` and `…_max_program_size`.
+    pub constraint_limits: meseta_allocator::PatternLimits,
     /// Heartbeats on scheduler streams.
     pub heartbeat_interval_us: u64,
     /// `--max_completed_frameworks`.
@@ -45,7 +51,7 @@ pub struct Config {
 }
 
 /// Why a [`Config`] makes no sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum BadConfig {
     /// Agents would be given up before they can answer.
     #[error("agent_ping_timeout must be between 1 second and 15 minutes")]
@@ -62,9 +68,9 @@ pub enum BadConfig {
     /// An offer would be gone before anyone sees it.
     #[error("offer_timeout must be above zero")]
     OfferTimeout,
-    /// Would never rest.
-    #[error("allocation_interval must be above zero")]
-    AllocationInterval,
+    /// The allocator's own settings.
+    #[error(transparent)]
+    Allocator(#[from] meseta_allocator::BadConfig),
     /// Would never rest.
     #[error("the heartbeat interval must be at least 1 second")]
     HeartbeatInterval,
@@ -87,6 +93,8 @@ impl Config {
             recovery_agent_removal_limit: 1.0,
             offer_timeout_us: None,
             allocator: meseta_allocator::Config::default(),
+            domain: None,
+            constraint_limits: meseta_allocator::PatternLimits::default(),
             heartbeat_interval_us: 15 * SECOND_US,
             max_completed_frameworks: 50,
             max_completed_tasks_per_framework: 1_000,
@@ -102,6 +110,7 @@ impl Config {
     /// # Errors
     /// The first setting that is out of range.
     pub fn validate(&self) -> Result<(), BadConfig> {
+        self.allocator.validate()?;
         let ping = self.agent_ping_timeout_us;
         let rules = [
             (
@@ -118,10 +127,6 @@ impl Config {
                 BadConfig::RemovalLimit,
             ),
             (self.offer_timeout_us != Some(0), BadConfig::OfferTimeout),
-            (
-                self.allocator.allocation_interval_us > 0,
-                BadConfig::AllocationInterval,
-            ),
             (
                 self.heartbeat_interval_us >= SECOND_US,
                 BadConfig::HeartbeatInterval,

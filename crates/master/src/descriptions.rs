@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use meseta_allocator::{Constraint, Pattern, PatternLimits, Predicate, RoleConstraints, Selector};
-use meseta_model::resources::{Quantities, ResourceName, Scalar};
+use meseta_model::resources::{Quantities, ResourceName, Resources, Scalar};
 use meseta_model::roles::Role;
 use meseta_model::validation;
 use meseta_proto::mesos::v1;
@@ -17,6 +17,7 @@ pub(crate) fn wishes(
     info: v1::FrameworkInfo,
     suppressed: &[String],
     constraints: &OfferConstraints,
+    limits: PatternLimits,
 ) -> Result<Wishes, String> {
     validation::framework(&info).map_err(|why| why.to_string())?;
     let own = validation::roles(&info);
@@ -28,7 +29,10 @@ pub(crate) fn wishes(
         let groups = wanted
             .groups
             .iter()
-            .map(|group| group.attribute_constraints.iter().map(constraint).collect())
+            .map(|group| {
+                let rules = group.attribute_constraints.iter();
+                rules.map(|rule| constraint(rule, limits)).collect()
+            })
             .collect::<Result<Vec<Vec<_>>, String>>()
             .map_err(|why| format!("Offer constraints for role '{role}' are not valid: {why}"))?;
         by_role.insert(Role::from(role.as_str()), RoleConstraints { groups });
@@ -63,10 +67,16 @@ pub(crate) fn minimums(info: &v1::FrameworkInfo) -> BTreeMap<Role, Vec<Quantitie
         .collect()
 }
 
-fn constraint(wire: &AttributeConstraint) -> Result<Constraint, String> {
+/// What a framework waits for, by the first of its requests; nothing in particular without one.
+pub(crate) fn request(requests: &[v1::Request]) -> Option<Quantities> {
+    let resources = Resources::from_wire(&requests.first()?.resources).ok()?;
+    Some(resources.quantities())
+}
+
+fn constraint(wire: &AttributeConstraint, limits: PatternLimits) -> Result<Constraint, String> {
     Ok(Constraint {
         selector: selector(&wire.selector)?,
-        predicate: predicate(&wire.predicate)?,
+        predicate: predicate(&wire.predicate, limits)?,
     })
 }
 
@@ -83,15 +93,12 @@ fn selector(wire: &attribute_constraint::Selector) -> Result<Selector, String> {
     }
 }
 
-/// What compiled expressions may take: Mesos's flags' defaults.
-const PATTERN_LIMITS: PatternLimits = PatternLimits {
-    max_mem: 4_096,
-    max_program_size: 100,
-};
-
-fn predicate(wire: &attribute_constraint::Predicate) -> Result<Predicate, String> {
+fn predicate(
+    wire: &attribute_constraint::Predicate,
+    limits: PatternLimits,
+) -> Result<Predicate, String> {
     let compile = |expression: &str| {
-        Pattern::compile(expression, PATTERN_LIMITS).map_err(|refused| refused.to_string())
+        Pattern::compile(expression, limits).map_err(|refused| refused.to_string())
     };
     let set = [
         wire.exists.map(|_| Ok(Predicate::Exists)),

@@ -1,5 +1,7 @@
 //! What can happen to a master, and what it can ask for.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, RequestId, StreamId};
@@ -48,6 +50,8 @@ pub enum Event {
         /// The proposal's number.
         seq: Seq,
     },
+    /// `--whitelist` names these hosts now: only their agents are offered; all of them without a list.
+    WhitelistChanged(Option<BTreeSet<String>>),
     /// A timer is due.
     TimerFired(Timer),
     /// An actor message came in: from an agent, a v0 driver, or anyone.

@@ -1,6 +1,6 @@
 //! The master: its state, and the table of what can happen to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_allocator::Allocator;
 use meseta_model::caller::Caller;
@@ -27,6 +27,8 @@ use crate::view::Counter;
 #[derive(Debug)]
 pub struct Master {
     config: Config,
+    /// The hosts that may be offered, if not all; leading or not.
+    whitelist: Option<BTreeSet<String>>,
     reign: Option<Box<Reign>>,
 }
 
@@ -54,6 +56,7 @@ impl Master {
     pub fn new(config: Config) -> Self {
         Self {
             config,
+            whitelist: None,
             reign: None,
         }
     }
@@ -81,6 +84,9 @@ impl Core for Master {
 
     fn step(&mut self, now: Now, event: Event, out: &mut Effects<Timer, Effect>) {
         let turn = &mut Turn::new(now, out);
+        if let Event::WhitelistChanged(hostnames) = &event {
+            self.whitelist.clone_from(hostnames);
+        }
         match (&mut self.reign, event) {
             (
                 None,
@@ -91,7 +97,10 @@ impl Core for Master {
                     ops,
                 },
             ) => match Reign::begin(&self.config, epoch, seed, snapshot, &ops, turn) {
-                Ok(reign) => self.reign = Some(Box::new(reign)),
+                Ok(mut reign) => {
+                    reign.set_whitelist(turn, self.whitelist.clone());
+                    self.reign = Some(Box::new(reign));
+                }
                 Err(reason) => turn.push(Effect::Exit { reason }),
             },
             (Some(reign), event) => reign.step(event, turn),
@@ -127,6 +136,7 @@ impl Reign {
             Event::Committed { seq, index, op } => self.committed(turn, seq, index, &op),
             Event::Refused { seq, reason } => self.refused(turn, seq, &reason),
             Event::Unknown { .. } => depose(turn),
+            Event::WhitelistChanged(hostnames) => self.set_whitelist(turn, hostnames),
             Event::TimerFired(timer) => self.timer(turn, timer),
             Event::MessageReceived {
                 from,

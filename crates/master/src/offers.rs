@@ -48,6 +48,16 @@ impl Reign {
         }
     }
 
+    /// Only agents on these hosts are offered from now on; standing offers stay, as in Mesos.
+    pub(crate) fn set_whitelist(
+        &mut self,
+        turn: &mut Turn<'_>,
+        hostnames: Option<BTreeSet<String>>,
+    ) {
+        self.allocator.set_whitelist(turn.now.mono_us, hostnames);
+        self.nudge(turn);
+    }
+
     /// Turns what the allocator grants into offers, one event per framework.
     pub(crate) fn allocate(&mut self, turn: &mut Turn<'_>) {
         self.allocate_at = None;
@@ -138,6 +148,10 @@ impl Reign {
 
     /// Takes an offer back; the framework hears of it.
     pub(crate) fn rescind(&mut self, turn: &mut Turn<'_>, id: &OfferId) {
+        self.take_back(turn, id, None);
+    }
+
+    fn take_back(&mut self, turn: &mut Turn<'_>, id: &OfferId, refusal: Option<Refusal>) {
         let Some(offer) = self.strike_offer(turn, id) else {
             return;
         };
@@ -145,13 +159,18 @@ impl Reign {
         if let Some(owner) = self.frameworks.get(&offer.framework) {
             turn.tell(owner.connection.as_ref(), Notice::Rescind(id.clone()));
         }
-        self.give_back(
-            turn,
-            &offer.framework,
-            &offer.role,
-            &offer.agent,
-            &offer.resources,
-        );
+        let Offer {
+            framework,
+            agent,
+            role,
+            resources,
+        } = &offer;
+        match refusal {
+            Some(refusal) => {
+                self.refuse_resources(turn, framework, role, agent, resources, refusal);
+            }
+            None => self.give_back(turn, framework, role, agent, resources),
+        }
     }
 
     pub(crate) fn rescind_agent_offers(&mut self, turn: &mut Turn<'_>, agent: &AgentId) {
@@ -174,8 +193,10 @@ impl Reign {
         }
     }
 
+    /// An offer was held for too long: others have their turn, and its framework not before the next
+    /// allocation interval, or it might just be offered the same again.
     pub(crate) fn offer_timed_out(&mut self, turn: &mut Turn<'_>, id: &OfferId) {
-        self.rescind(turn, id);
+        self.take_back(turn, id, Some(Refusal { seconds: 0.0 }));
     }
 
     /// DECLINE: what is still on offer goes to others, and is kept from this framework for a while.
@@ -258,6 +279,7 @@ impl Reign {
             }
         }
         let (agent, role) = checked?;
+        self.allocator.note_used(turn.now.mono_us, framework, &role);
         Ok(Taken {
             agent,
             role,
@@ -305,6 +327,23 @@ impl Reign {
         common
             .map(|offer| (offer.agent.clone(), offer.role.clone()))
             .ok_or_else(|| "No offers specified".to_owned())
+    }
+
+    /// REQUEST: what the framework waits for, in all of its roles. Nothing is promised: scores look at
+    /// it, if there are any.
+    ///
+    /// compat: the allocator that Mesos has built in ignores requests.
+    pub(crate) fn request(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &FrameworkId,
+        requests: &[v1::Request],
+    ) {
+        turn.count(Counter::Message("resource_request"));
+        let wish = crate::descriptions::request(requests);
+        for role in own_roles(self.frameworks.get(id), &[]) {
+            self.allocator.set_wish(id, &role, wish.as_ref());
+        }
     }
 
     /// REVIVE: offers for these roles again, and nothing is kept back any more.

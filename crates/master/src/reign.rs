@@ -44,7 +44,7 @@ impl Reign {
             frameworks: Frameworks::default(),
             offers: BTreeMap::new(),
             next_offer: 0,
-            allocator: Allocator::new(config.allocator.clone()),
+            allocator: Allocator::new(allocator_config(config)),
             allocate_at: None,
             digest: DigestBatch::default(),
         };
@@ -56,6 +56,8 @@ impl Reign {
             epoch,
         })));
         reign.expect_agents(turn);
+        let known = reign.agents.recovered.len();
+        reign.allocator.await_agents(turn.now.mono_us, known);
         reign.expect_frameworks(turn);
         turn.timer(Timer::RegistryGc, config.registry_gc_interval_us);
         Ok(reign)
@@ -106,6 +108,16 @@ fn read_registry(snapshot: Option<(u64, Bytes)>, ops: &[(u64, Bytes)]) -> Result
     Ok(registry)
 }
 
+/// The allocator's settings, with what the master's own say about them.
+fn allocator_config(config: &Config) -> meseta_allocator::Config {
+    let domain = config.domain.as_ref();
+    let fault_domain = domain.and_then(|domain| domain.fault_domain.as_ref());
+    meseta_allocator::Config {
+        region: fault_domain.map(|domain| domain.region.name.clone()),
+        ..config.allocator.clone()
+    }
+}
+
 /// How this master describes itself. Only what works is announced.
 fn master_info(config: &Config, id: String) -> v1::MasterInfo {
     let address = config.public_address();
@@ -125,7 +137,7 @@ fn master_info(config: &Config, id: String) -> v1::MasterInfo {
             ip: Some(address.ip().to_string()),
             port: i32::from(address.port()),
         }),
-        domain: None,
+        domain: config.domain.clone(),
         capabilities: vec![v1::master_info::Capability {
             r#type: Some(v1::master_info::capability::Type::AgentUpdate as i32),
         }],

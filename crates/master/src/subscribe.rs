@@ -79,6 +79,7 @@ impl Reign {
             subscribe.framework_info,
             &subscribe.suppressed_roles,
             &constraints,
+            self.config.constraint_limits,
         )?;
         permissions::subscribe(caller, &wishes.info)?;
         if self.proposals.is_full() {
@@ -337,6 +338,7 @@ impl Reign {
             update.framework_info,
             &update.suppressed_roles,
             &constraints,
+            self.config.constraint_limits,
         )
         .map_err(|reason| {
             Refusal::invalid(format!(

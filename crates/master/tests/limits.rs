@@ -461,7 +461,7 @@ fn settings_out_of_range_are_refused() {
         (|c| c.offer_timeout_us = Some(0), BadConfig::OfferTimeout),
         (
             |c| c.allocator.allocation_interval_us = 0,
-            BadConfig::AllocationInterval,
+            BadConfig::Allocator(meseta_allocator::BadConfig::AllocationInterval),
         ),
         (
             |c| c.heartbeat_interval_us = 0,

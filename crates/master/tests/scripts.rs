@@ -14,6 +14,7 @@
 //! commit | refuse REASON | unknown  the oldest proposal
 //! from UPID [to ACTOR] NAME JSON    an actor message
 //! broken UPID                       a link
+//! whitelist HOST,HOST | all         the hosts whose agents are offered
 //! subscribe STREAM JSON             a scheduler over HTTP
 //! call STREAM JSON                  its other calls (requests are numbered from 1)
 //! closed STREAM
@@ -192,6 +193,16 @@ impl Script {
         let (name, value) = rest.split_once(' ').unwrap();
         match name {
             "offer_timeout_us" => self.config.offer_timeout_us = Some(value.parse().unwrap()),
+            "constraint_program_size" => {
+                self.config.constraint_limits.max_program_size = value.parse().unwrap();
+            }
+            "scores" => {
+                let scores = value.split(',').map(meseta_allocator::Scoring::named);
+                self.config.allocator.scores = scores.map(Option::unwrap).collect();
+            }
+            "domain" => {
+                self.config.domain = Some(parse(value));
+            }
             "max_completed_frameworks" => {
                 self.config.max_completed_frameworks = value.parse().unwrap();
             }
@@ -247,6 +258,9 @@ impl Script {
                     message: message(name, body),
                 }
             }
+            "whitelist" => Event::WhitelistChanged(
+                (first != "all").then(|| first.split(',').map(str::to_owned).collect()),
+            ),
             "broken" => Event::LinkBroken {
                 peer: first.parse().unwrap(),
             },
@@ -392,6 +406,7 @@ scripts! {
     operations
     operator
     orphans
+    policies
     reconcile
     recovery
     recovery_limit
