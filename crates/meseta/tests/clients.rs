@@ -125,6 +125,19 @@ fn many_tasks_go_through_one_executor_of_pymesos() {
     Client::start(&cluster.scratch, &mut command).ends_well();
 }
 
+#[test]
+fn many_tasks_go_through_one_executor_in_plain_json() {
+    let Some(python) = provided("MESETA_TEST_PYMESOS", "pymesos") else {
+        return;
+    };
+    let cluster = Cluster::start(&[], &[]);
+    let mut command = Command::new(python);
+    command
+        .arg(source("json/load.py"))
+        .args([&cluster.master.address, "--tasks=200"]);
+    Client::start(&cluster.scratch, &mut command).ends_well();
+}
+
 /// Ten tasks on an executor of its own and ten command tasks.
 fn enduring_client(python: &Path, master: &str, scratch: &Scratch) -> Client {
     let mut command = Command::new(python);
