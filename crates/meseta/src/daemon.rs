@@ -188,6 +188,7 @@ pub fn master_config(values: &Values, logs: Logs) -> anyhow::Result<master::Conf
     core.max_completed_frameworks = count(values, "max_completed_frameworks");
     core.max_completed_tasks_per_framework = count(values, "max_completed_tasks_per_framework");
     core.max_unreachable_tasks_per_framework = count(values, "max_unreachable_tasks_per_framework");
+    core.recovery_agent_removal_limit = part(values, "recovery_agent_removal_limit")?;
     core.registry_gc_interval_us = us("registry_gc_interval");
     core.registry_max_agent_age_us = us("registry_max_agent_age");
     core.registry_max_agent_count = count(values, "registry_max_agent_count");
@@ -293,6 +294,15 @@ fn count(values: &Values, name: &str) -> usize {
     })
 }
 
+/// A percentage, `0%` to `100%`, as a part of 1.
+fn part(values: &Values, name: &str) -> anyhow::Result<f64> {
+    let text = values.text(name).unwrap_or("100%");
+    let number = text.strip_suffix('%').and_then(|n| n.parse::<f64>().ok());
+    let percent = number.filter(|percent| (0.0..=100.0).contains(percent));
+    let percent = percent.with_context(|| format!("--{name}={text}: expecting 0% to 100%"))?;
+    Ok(percent / 100.0)
+}
+
 /// `HOST:PORT`, perhaps behind `master@` or `http://`, as Mesos's tools write it.
 fn resolve(text: &str) -> anyhow::Result<SocketAddr> {
     if text.starts_with("zk://") {
@@ -342,4 +352,53 @@ fn executor_environment(values: &Values) -> anyhow::Result<BTreeMap<String, Stri
     };
     serde_json::from_str(text)
         .context("--executor_environment_variables: expecting a JSON object of strings")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn master(line: &[&str]) -> anyhow::Result<master::Config> {
+        let line: Vec<String> = line.iter().map(|&argument| argument.to_owned()).collect();
+        let values = Values::parse(&[MASTER, LOGGING], &line, std::iter::empty())?;
+        master_config(&values, Logs::default())
+    }
+
+    #[test]
+    fn the_removal_limit_is_a_percentage() {
+        let limit = |text: &str| {
+            let flag = format!("--recovery_slave_removal_limit={text}");
+            let config = master(&["--registry=in_memory", &flag]);
+            config.map(|config| config.core.recovery_agent_removal_limit)
+        };
+        assert_eq!(limit("50%").unwrap(), 0.5);
+        assert_eq!(limit("0.5%").unwrap(), 0.005);
+        for bad in ["50", "101%", "-1%", "NaN%", "%", "many"] {
+            assert_eq!(
+                limit(bad).unwrap_err().to_string(),
+                format!("--recovery_agent_removal_limit={bad}: expecting 0% to 100%")
+            );
+        }
+        let default = master(&["--registry=in_memory"]).unwrap();
+        assert_eq!(default.core.recovery_agent_removal_limit, 1.0);
+    }
+
+    #[test]
+    fn one_advertises_where_it_is_reached() {
+        let advertised = |line: &[&str]| {
+            let all = [&["--registry=in_memory", "--port=5060"], line].concat();
+            master(&all).unwrap().core.advertise
+        };
+        let at = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(advertised(&[]), None);
+        assert_eq!(
+            advertised(&["--advertise_ip=10.1.2.3"]),
+            at("10.1.2.3:5060")
+        );
+        assert_eq!(advertised(&["--advertise_port=80"]), at("127.0.0.1:80"));
+        assert_eq!(
+            advertised(&["--advertise_ip=10.1.2.3", "--advertise_port=80"]),
+            at("10.1.2.3:80")
+        );
+    }
 }

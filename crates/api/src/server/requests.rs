@@ -39,7 +39,7 @@ pub(super) async fn carry<E: Edge>(
     let io = TokioIo::new(Rewind::new(read, stream));
     let service = service_fn(move |request| {
         let (edge, cut) = (edge.clone(), cut.clone());
-        async move { Ok::<_, Infallible>(respond(&edge, request, cut).await) }
+        async move { Ok::<_, Infallible>(respond(&edge, request, peer, cut).await) }
     });
     // Not `pipeline_flush`: it holds back the answer to whatever has more bytes behind it, also when
     // those are what could not be parsed, or when the answer is a stream.
@@ -57,9 +57,11 @@ pub(super) async fn carry<E: Edge>(
 async fn respond<E: Edge>(
     edge: &Arc<E>,
     request: http::Request<Incoming>,
+    peer: SocketAddr,
     cut: Cut,
 ) -> http::Response<Outgoing> {
     let (parts, incoming) = request.into_parts();
+    tracing::debug!(%peer, method = %parts.method, target = %parts.uri, "a request");
     let gzip = accepts_gzip(&parts.headers);
     let body = match collect(incoming).await {
         Ok(body) => body,

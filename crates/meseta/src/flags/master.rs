@@ -28,7 +28,7 @@ pub const MASTER: &[Flag] = &[
     flag("registry_store_timeout", Duration, Some("20secs"), Inert("a failed write ends the lead at once"), "Give up writing the registry after"),
     flag("log_auto_initialize", Bool, Some("true"), Inert("an empty registry is always begun"), "Begin an empty log"),
     flag("agent_reregister_timeout", Duration, Some("10mins"), Honoured, "How long agents may take to come back").alias(&["slave_reregister_timeout"]),
-    flag("recovery_agent_removal_limit", Text, Some("100%"), Refused("limiting removals after an election comes with several masters"), "Most agents to remove after an election").alias(&["recovery_slave_removal_limit"]),
+    flag("recovery_agent_removal_limit", Text, Some("100%"), Honoured, "End rather than remove more of the known agents than this after an election").alias(&["recovery_slave_removal_limit"]),
     flag("agent_removal_rate_limit", Text, None, Refused("rate limits on removals come with several masters"), "Slowest pace of removals").alias(&["slave_removal_rate_limit"]),
     flag("webui_dir", Text, None, Inert("the web page comes later and is part of the binary"), "Where the web page is"),
     flag("whitelist", Text, None, Refused(POLICY), "File of agents to offer"),

@@ -75,13 +75,18 @@ impl Daemon {
     }
 
     pub fn agent(scratch: &Scratch, master: &Self, extra: &[&str]) -> Self {
+        let master = format!("--master={}", master.address);
+        Self::agent_of(scratch, &master, extra)
+    }
+
+    /// An agent of the master that this flag names.
+    pub fn agent_of(scratch: &Scratch, master: &str, extra: &[&str]) -> Self {
         let work_dir = format!("--work_dir={}", scratch.path("agent").display());
         let runtime_dir = format!("--runtime_dir={}", scratch.path("run").display());
-        let master = format!("--master={}", master.address);
         let own = [
             "agent",
             "--port=0",
-            &master,
+            master,
             &work_dir,
             &runtime_dir,
             "--registration_backoff_factor=10ms",
