@@ -1,6 +1,6 @@
 //! The agent itself: its state, and the table of what happens on which event.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId};
 use meseta_model::resources::{ResourceFormat, Resources};
@@ -57,6 +57,9 @@ pub struct Agent {
     pub(crate) completed_frameworks: VecDeque<Framework>,
     /// Whose run each live container is.
     pub(crate) containers: BTreeMap<ContainerId, (FrameworkId, ExecutorId)>,
+    /// Containers that recovery found and nobody knows, as far as they are not over; `None` until the
+    /// container room has told.
+    pub(crate) orphans: Option<BTreeSet<ContainerId>>,
     /// Which run each open stream belongs to.
     pub(crate) streams: BTreeMap<meseta_model::edge::StreamId, ContainerId>,
     pub(crate) updates: Updates,
@@ -90,6 +93,7 @@ impl Agent {
             frameworks: BTreeMap::new(),
             completed_frameworks: VecDeque::new(),
             containers: BTreeMap::new(),
+            orphans: None,
             streams: BTreeMap::new(),
             updates: Updates::default(),
             writes: BTreeMap::new(),
@@ -174,6 +178,7 @@ impl Agent {
             Timer::UpdateWriteRetry(framework, task) => self.write_stream(out, &(framework, task)),
             Timer::Heartbeat(run) => self.executor_heartbeat(out, &run),
             Timer::Gc => self.gc_due(out),
+            Timer::Cleanup => self.cleanup_overdue(out),
         }
     }
 }

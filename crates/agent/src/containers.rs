@@ -32,6 +32,7 @@ impl Agent {
                 container_id,
                 termination,
             } => {
+                self.orphan_ended(out, &container_id);
                 if let Some((framework, executor)) = self.by_container(&container_id) {
                     self.container_terminated(out, &framework, &executor, termination);
                 }
@@ -41,7 +42,7 @@ impl Agent {
                     self.container_never_released(out, &framework, &executor);
                 }
             }
-            ContainerReport::OrphansFound { containers: _ } => {}
+            ContainerReport::OrphansFound { containers } => self.orphans_found(out, containers),
         }
     }
 

@@ -145,6 +145,8 @@ pub enum Timer {
     Heartbeat(ContainerId),
     /// Measure the disk, collect old sandboxes.
     Gc,
+    /// What an earlier life left has had its time to end (`--recover=cleanup`).
+    Cleanup,
 }
 
 /// What an agent can ask for. Imperative; printable.
@@ -198,8 +200,9 @@ pub enum Effect {
         /// From now on.
         limits: ContainerLimits,
     },
-    /// Take up these containers of an earlier life again; destroy all others found. Each is
-    /// answered with `Terminated` at once if it is over, later otherwise.
+    /// Take up these containers of an earlier life again; destroy all others found, which are told with
+    /// `OrphansFound`. Each is answered with `Terminated` at once if it is over, later otherwise; a named
+    /// one that was held to its end with `NeverReleased`.
     RecoverContainers(Vec<RecoverableContainer>),
     /// Remove a sandbox or an old directory of `meta/`, absolute path below the work directory.
     RemoveDirectory {

@@ -69,6 +69,11 @@ pub const QUEUED_TASKS_PER_EXECUTOR: usize = 20_000;
 /// Directories that wait for collection; past it the oldest goes at once.
 pub const GARBAGE: usize = 100_000;
 
+/// How long a cleanup waits for containers after the longest grace of their executors: the container
+/// room needs up to 70 s for one whose processes or control groups resist. Then the agent exits and
+/// says which are left.
+pub const CLEANUP_PATIENCE: Duration = Duration::from_secs(90);
+
 /// The bytes of a checkpointed message that are believed; a longer announced length is damage.
 pub const RECORD_BYTES: usize = 64 << 20;
 

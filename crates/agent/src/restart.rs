@@ -352,7 +352,7 @@ impl Agent {
         self.show_agent(out);
         if self.config.recover == Recover::Cleanup {
             out.changed(Delta::Recovered);
-            return self.shutdown(out, "cleanup of the earlier life is complete".to_owned());
+            return self.clean_up(out);
         }
         let window = self.config.executor_reregistration_timeout;
         out.wake(Timer::ExecutorReregistration, window);

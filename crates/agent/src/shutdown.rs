@@ -1,5 +1,7 @@
 //! Ending executors, frameworks, and the agent as a whole.
 
+use std::collections::BTreeSet;
+
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId};
 use meseta_model::step::Write;
 use meseta_proto::mesos::internal;
@@ -7,9 +9,11 @@ use meseta_proto::mesos::v1::executor::event::Type;
 
 use crate::agent::{Agent, Phase};
 use crate::checkpoint::{self, Then};
+use crate::config::Recover;
 use crate::environment;
 use crate::event::{Effect, Timer};
 use crate::executor::{Container, State, event};
+use crate::limits;
 use crate::outbox::Outbox;
 
 impl Agent {
@@ -147,9 +151,59 @@ impl Agent {
         }
     }
 
-    /// Nothing runs here any more. The next start is that of a new agent, so the link to this one's
-    /// directory goes first.
+    /// `--recover=cleanup`: ends what an earlier life left, known under `meta/` or not.
+    pub(crate) fn clean_up(&mut self, out: &mut Outbox<'_>) {
+        let default_grace = self.config.executor_shutdown_grace_period;
+        let executors = self.frameworks.values().flat_map(|f| f.executors.values());
+        let graces = executors.map(|e| environment::shutdown_grace(default_grace, &e.info));
+        let longest = graces.max().unwrap_or_default();
+        out.wake(
+            Timer::Cleanup,
+            longest.saturating_add(limits::CLEANUP_PATIENCE),
+        );
+        self.shutdown(out, "cleanup of the earlier life is complete".to_owned());
+    }
+
+    pub(crate) fn orphans_found(&mut self, out: &mut Outbox<'_>, orphans: Vec<ContainerId>) {
+        self.orphans = Some(orphans.into_iter().collect());
+        self.finish_shutdown_if_idle(out);
+    }
+
+    pub(crate) fn orphan_ended(&mut self, out: &mut Outbox<'_>, id: &ContainerId) {
+        let was_one = self.orphans.as_mut().is_some_and(|all| all.remove(id));
+        if was_one {
+            self.finish_shutdown_if_idle(out);
+        }
+    }
+
+    fn finish_shutdown_if_idle(&mut self, out: &mut Outbox<'_>) {
+        if self.phase == Phase::Terminating && self.frameworks.is_empty() {
+            self.finish_shutdown(out);
+        }
+    }
+
+    /// What could not be ended stays known, for another try.
+    pub(crate) fn cleanup_overdue(&mut self, out: &mut Outbox<'_>) {
+        let orphans = self.orphans.iter().flatten();
+        let left: Vec<String> = orphans
+            .chain(self.containers.keys())
+            .map(ToString::to_string)
+            .collect();
+        let reason = format!(
+            "cannot clean up: these containers of the earlier life did not end: {}. See what their \
+             processes wait for, and start the agent with --recover=cleanup again",
+            left.join(", ")
+        );
+        self.exit(out, reason);
+    }
+
+    /// Nothing runs here any more, except for orphans, which a cleanup waits for. The next start is that
+    /// of a new agent, so the link to this one's directory goes first.
     pub(crate) fn finish_shutdown(&mut self, out: &mut Outbox<'_>) {
+        let are_gone = self.orphans.as_ref().is_some_and(BTreeSet::is_empty);
+        if self.config.recover == Recover::Cleanup && !are_gone {
+            return;
+        }
         let path = checkpoint::LATEST_AGENT.to_owned();
         self.persist(out, vec![Write::Delete { path }], Then::Exit);
     }

@@ -65,6 +65,8 @@ macro_rules! scripts {
 scripts!(
     checkpoint_resources,
     cleanup,
+    cleanup_orphans,
+    cleanup_stuck,
     command_task,
     custom_executor,
     disk_trouble,

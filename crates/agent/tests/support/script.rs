@@ -370,6 +370,11 @@ impl Script {
                 peer: self.master.clone(),
             },
             "container" => Event::Container(self.container_report(line)),
+            "orphans" => {
+                let names = line.words[1..].iter();
+                let containers = names.map(ContainerId::root).collect();
+                Event::Container(ContainerReport::OrphansFound { containers })
+            }
             "closed" => Event::StreamClosed {
                 stream: StreamId::new(line.word(1)),
             },
