@@ -83,7 +83,8 @@ impl Agent {
         self.status_update(out, update, None);
     }
 
-    /// An executor's UPDATE. Accepted means that it is taken or of no use; it is acknowledged to the
+    /// An executor's UPDATE, passed on with the `executor_id` that it holds or does not hold (compat:
+    /// slave.cpp adds none for executors of the v1 API). Accepted means that it is taken or of no use; it is acknowledged to the
     /// executor once it is safe.
     pub(crate) fn executor_update(
         &mut self,
@@ -114,7 +115,6 @@ impl Agent {
         }
         status.source = Some(Source::Executor.into());
         status.uuid = Some(uuid);
-        status.executor_id.get_or_insert_with(|| executor.to_wire());
         let update = model::status_update(framework, self.id.as_ref(), status, out.now);
         if let Some(executor) = self.executor_mut(framework, executor) {
             executor.ever_sent = true;

@@ -164,7 +164,6 @@ impl Replay {
         let mut status = update.status.clone();
         status.container_status = None;
         status.agent_id = None;
-        status.executor_id = None;
         let call = executor::Call {
             update: Some(executor::call::Update { status }),
             ..call(&framework, &executor, executor::call::Type::Update)
