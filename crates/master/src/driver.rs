@@ -11,6 +11,7 @@ use meseta_proto::mesos::v1::scheduler::{Call, call};
 
 use crate::frameworks::Connection;
 use crate::master::Reign;
+use crate::older_driver;
 use crate::turn::Turn;
 use crate::view::Counter;
 
@@ -26,7 +27,18 @@ impl Reign {
     ) {
         match message {
             Message::SchedulerCall(call) => self.driver_call(turn, from, caller, *call),
-            _ => turn.count(Counter::DroppedMessages),
+            Message::DeactivateFramework(message) => {
+                let id = FrameworkId::from(&message.framework_id);
+                self.deactivate_driver(turn, &from, &id);
+            }
+            message => match older_driver::as_call(message) {
+                Some(Ok(call)) => self.driver_call(turn, from, caller, call),
+                Some(Err(why)) => {
+                    let message = why.to_owned();
+                    turn.send(&from, FrameworkErrorMessage { message });
+                }
+                None => turn.count(Counter::DroppedMessages),
+            },
         }
     }
 
@@ -78,10 +90,11 @@ impl Reign {
             .id
             .clone()
             .filter(|id| !id.value.is_empty());
+        let is_active = |id| self.frameworks.get(id).is_some_and(|known| known.active);
         if let Some(id) = self.frameworks.drivers.get(&from)
             && named
                 .as_ref()
-                .is_none_or(|named| FrameworkId::from(named) == *id)
+                .is_none_or(|named| FrameworkId::from(named) == *id && is_active(id))
         {
             // A retry: our answer was lost. Or it has lost its connection to us, and ours to it is
             // about to break as well.

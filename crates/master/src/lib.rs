@@ -38,6 +38,7 @@ pub mod limits;
 mod master;
 mod notice;
 mod offers;
+mod older_driver;
 mod operations;
 mod permissions;
 mod pings;

@@ -402,6 +402,7 @@ scripts! {
     kill
     lost_lead
     offers
+    older_drivers
     operation_feedback
     operations
     operator

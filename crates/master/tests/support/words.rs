@@ -70,6 +70,13 @@ macro_rules! messages {
 
 messages! {
     SchedulerCall v0::Call,
+    RegisterFramework internal::RegisterFrameworkMessage,
+    ReregisterFramework internal::ReregisterFrameworkMessage,
+    UnregisterFramework internal::UnregisterFrameworkMessage,
+    DeactivateFramework internal::DeactivateFrameworkMessage,
+    LaunchTasks internal::LaunchTasksMessage,
+    ReviveOffers internal::ReviveOffersMessage,
+    ReconcileTasks internal::ReconcileTasksMessage,
     FrameworkRegistered internal::FrameworkRegisteredMessage,
     FrameworkReregistered internal::FrameworkReregisteredMessage,
     ResourceOffers internal::ResourceOffersMessage,
