@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::explain::Reason;
 use crate::filter::Filters;
 use crate::profile::Site;
-use crate::shape::{Needs, Shape, Shapes};
+use crate::shape::{Needs, SHARED, Shape, Shapes};
 
 /// What one client has on an agent.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl Agent {
         let mut free = self.total.resources.clone();
         let mut overcommitted = false;
         for Holding { shape, .. } in &self.holdings {
-            let held = if shape.is_plain() {
+            let held = if shape.needs & SHARED == 0 {
                 Cow::Borrowed(&shape.resources)
             } else {
                 Cow::Owned(shape.resources.non_shared())

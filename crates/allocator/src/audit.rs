@@ -125,7 +125,7 @@ impl Allocator {
         let mut expected: BTreeMap<Role, Amounts> = BTreeMap::new();
         let mut count = |kinds: &mut Kinds, shape: &Shape, more: bool| {
             let entries = shape.resources.iter().filter(|entry| !entry.is_shared());
-            for (role, amounts) in reserved_by(kinds, entries, Role::clone) {
+            for (role, amounts) in reserved_by(kinds, entries, Role::as_str) {
                 let sum = expected.entry(role).or_default();
                 if more {
                     sum.add(&amounts);

@@ -3,6 +3,7 @@
 //!
 //! Shares that change on an agent count from the next agent on; quota counts at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -208,7 +209,11 @@ impl Allocator {
             let free = if Arc::ptr_eq(&agent.free, &shape) && shape.needs & SHARED == 0 {
                 self.nothing.clone()
             } else {
-                let taken = shape.resources.non_shared();
+                let taken = if shape.needs & SHARED == 0 {
+                    Cow::Borrowed(&shape.resources)
+                } else {
+                    Cow::Owned(shape.resources.non_shared())
+                };
                 self.shapes
                     .make(agent.free.resources.saturating_sub(&taken))
             };

@@ -9,7 +9,7 @@ use meseta_model::roles::Role;
 use crate::filter::Filter;
 use crate::profile::{Refusal, Refused, Used};
 use crate::quota::reserved_by;
-use crate::shape::Shape;
+use crate::shape::{SHARED, Shape};
 use crate::{Allocator, limits};
 
 /// How long a refusal lasts, microseconds.
@@ -88,7 +88,8 @@ impl Allocator {
         self.set_holding(agent, client, kept);
         let entry = &self.agents[agent];
         let odd = entry.overcommitted || entry.doubled;
-        let free = if odd || !released.is_plain() || !entry.free.is_plain() {
+        let is_any_shared = (released.needs | entry.free.needs) & SHARED != 0;
+        let free = if odd || is_any_shared || released.disks {
             self.recount(agent)
         } else if entry.free.is_empty() {
             released.clone()
@@ -269,7 +270,7 @@ impl Allocator {
             return;
         }
         let entries = shape.resources.iter().filter(|entry| !entry.is_shared());
-        for (role, amounts) in reserved_by(&mut self.shapes.kinds, entries, Role::clone) {
+        for (role, amounts) in reserved_by(&mut self.shapes.kinds, entries, Role::as_str) {
             self.sorter.change_idle(&role, |idle| {
                 if more {
                     idle.add(&amounts);

@@ -283,14 +283,14 @@ fn limits_by_position(
 
 /// What of `resources` is reserved, by top-level role.
 fn reservations(kinds: &mut Kinds, resources: &Resources) -> Vec<(Role, Amounts)> {
-    reserved_by(kinds, resources.iter(), |role| Role::from(role.top()))
+    reserved_by(kinds, resources.iter(), Role::top)
 }
 
 /// What of `resources` is reserved, by a role that follows from that of the innermost reservation.
 pub(crate) fn reserved_by<'a>(
     kinds: &mut Kinds,
     resources: impl Iterator<Item = &'a Resource>,
-    key: impl Fn(&Role) -> Role,
+    key: impl Fn(&Role) -> &str,
 ) -> Vec<(Role, Amounts)> {
     let mut sums: Vec<(Role, Amounts)> = Vec::new();
     for entry in resources {
@@ -302,10 +302,10 @@ pub(crate) fn reserved_by<'a>(
             continue;
         };
         let key = key(role);
-        let at = match sums.iter().position(|(known, _)| *known == key) {
+        let at = match sums.iter().position(|(known, _)| known.as_str() == key) {
             Some(at) => at,
             None => {
-                sums.push((key, Amounts::default()));
+                sums.push((Role::from(key), Amounts::default()));
                 sums.len() - 1
             }
         };

@@ -60,6 +60,9 @@ pub(crate) struct Shape {
     pub(crate) needs: Needs,
     /// Whether something in it is reserved.
     pub(crate) reserved: bool,
+    /// Whether there is a disk in it that is more than space: how a task uses a volume and who made it
+    /// are no part of its identity, so that equal ones may differ.
+    pub(crate) disks: bool,
     /// The part that nobody has reserved, once it was asked for and if it is not all.
     unreserved: OnceLock<Arc<Shape>>,
 }
@@ -73,11 +76,6 @@ impl Shape {
     /// Whether a framework that meets these needs understands all of it.
     pub(crate) fn is_understood(&self, met: Needs) -> bool {
         self.needs & OF_RESOURCES & !met == 0
-    }
-
-    /// Whether it is only what Mesos calls unreserved, regular resources.
-    pub(crate) fn is_plain(&self) -> bool {
-        !self.reserved && self.needs == 0
     }
 
     /// Whether all of `other` is in it.
@@ -129,19 +127,34 @@ impl Shapes {
             all,
             needs: 0,
             reserved: false,
+            disks: false,
             unreserved: OnceLock::new(),
         });
         self.recent[at] = Some(shape.clone());
         shape
     }
 
+    /// One look at each entry.
     fn make_special(&mut self, resources: Resources, all: Amounts) -> Shape {
-        let needs = |needs, entry| needs | needs_of(entry);
+        let mut firm = Amounts::default();
+        let (mut needs, mut reserved, mut disks) = (0, false, false);
+        for entry in &resources {
+            needs |= needs_of(entry);
+            reserved |= !entry.is_unreserved();
+            disks |= entry.disk().is_some();
+            if is_firm(entry)
+                && let Some(quantity) = entry.total_quantity()
+                && let Some(position) = self.kinds.position(entry.name())
+            {
+                firm.add_at(position, quantity.thousandths());
+            }
+        }
         Shape {
-            firm: self.kinds.sum(&resources, is_firm),
+            firm,
             all,
-            needs: resources.iter().fold(0, needs),
-            reserved: resources.iter().any(|entry| !entry.is_unreserved()),
+            needs,
+            reserved,
+            disks,
             resources,
             unreserved: OnceLock::new(),
         }
