@@ -169,7 +169,10 @@ impl Agent {
         }
         if !generated {
             let status = termination.and_then(|termination| termination.wait_status);
-            self.send_exited_executor(out, framework, id, status.unwrap_or(UNKNOWN_STATUS));
+            if let Some(executor) = self.executor_mut(framework, id) {
+                executor.exit_owed = Some(status.unwrap_or(UNKNOWN_STATUS));
+            }
+            self.tell_exit_if_safe(out, framework, id);
         }
         self.remove_executor_if_done(out, framework, id);
         self.remove_framework_if_idle(out, framework);
@@ -189,6 +192,30 @@ impl Agent {
         let (f, e, c) = key();
         out.cancel(Timer::ExecutorShutdown(f, e, c));
         out.cancel(Timer::Heartbeat(run.clone()));
+    }
+
+    /// Tells the master that an executor is over, once no restart can undo that.
+    pub(crate) fn tell_exit_if_safe(
+        &mut self,
+        out: &mut Outbox<'_>,
+        framework: &FrameworkId,
+        id: &ExecutorId,
+    ) {
+        let Some(executor) = self.executor(framework, id) else {
+            return;
+        };
+        let could_start_again = executor.checkpoint && !executor.released;
+        let is_unsafe = |task: &TaskId| {
+            let stream = self.updates.streams.get(&(framework.clone(), task.clone()));
+            stream.is_some_and(|stream| !stream.is_durable())
+        };
+        if could_start_again && executor.tasks.keys().any(is_unsafe) {
+            return;
+        }
+        let executor = self.executor_mut(framework, id);
+        if let Some(status) = executor.and_then(|executor| executor.exit_owed.take()) {
+            self.send_exited_executor(out, framework, id, status);
+        }
     }
 
     fn end_task(
@@ -236,6 +263,10 @@ impl Agent {
         let Some(mut executor) = self.take_executor(framework, id) else {
             return;
         };
+        if let Some(status) = executor.exit_owed.take() {
+            // Its framework goes, and nothing of it starts again.
+            self.send_exited_executor(out, framework, id, status);
+        }
         let run = executor.container_id.clone();
         executor.abandon_tasks(out);
         self.containers.remove(&run);

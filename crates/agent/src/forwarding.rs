@@ -52,6 +52,11 @@ impl Agent {
         }
         self.write_stream(out, &key);
         self.forward(out, &key);
+        let framework = self.frameworks.get(framework);
+        let owner = framework.and_then(|found| found.tasks.get(task).cloned());
+        if let Some(owner) = owner {
+            self.tell_exit_if_safe(out, &key.0, &owner);
+        }
     }
 
     pub(crate) fn updates_not_persisted(

@@ -294,6 +294,7 @@ impl Agent {
             ever_sent: false,
             released: false,
             past: Past::None,
+            exit_owed: None,
             awaited: false,
             subscribed_before: false,
         };

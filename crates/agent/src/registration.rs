@@ -9,6 +9,7 @@ use meseta_model::upid::Upid;
 use meseta_model::version::MESOS_VERSION;
 use meseta_proto::mesos::{internal, v1};
 use v1::agent_info::capability::Type;
+use v1::task_status::Source;
 
 use crate::agent::{Agent, Phase};
 use crate::checkpoint::{self, Then};
@@ -17,6 +18,7 @@ use crate::executor::{Executor, State};
 use crate::format;
 use crate::limits;
 use crate::outbox::{Outbox, micros};
+use crate::task::LiveTask;
 use crate::view::Counter;
 
 /// What this agent really does. A master asks nothing of it that is not here.
@@ -200,8 +202,12 @@ impl Agent {
         for framework in self.frameworks.values() {
             message.frameworks.push(framework.info.clone());
             for executor in framework.executors.values() {
-                message.tasks.extend(tasks_of(executor));
-                if !executor.generated && executor.state != State::Terminated {
+                let tasks = executor.tasks.values();
+                message
+                    .tasks
+                    .extend(tasks.map(|live| self.told_task(executor, live)));
+                let is_told = executor.exit_owed.is_none();
+                if !executor.generated && !(executor.state == State::Terminated && is_told) {
                     let info = format::old_executor(&executor.info);
                     message.executor_infos.push(info);
                 }
@@ -217,6 +223,23 @@ impl Agent {
             message.completed_frameworks.push(archived);
         }
         message
+    }
+
+    /// A launched, terminated or queued task, as a master may know it. An end that the agent gave it
+    /// itself is not told before it is on disk: a restart would not know of it, and go on with the task.
+    fn told_task(&self, executor: &Executor, live: &LiveTask) -> v1::Task {
+        let mut task = format::old_task(&live.task);
+        let by_agent = |status: &v1::TaskStatus| status.source() == Source::Agent;
+        let stream = self
+            .updates
+            .streams
+            .get(&(executor.framework.clone(), live.id()));
+        let is_unsafe = stream.is_some_and(|stream| !stream.is_durable());
+        if executor.checkpoint && is_unsafe && task.statuses.iter().all(by_agent) {
+            task.state = v1::TaskState::TaskStaging.into();
+            task.statuses.clear();
+        }
+        task
     }
 
     pub(crate) fn registered(
@@ -374,14 +397,6 @@ impl Agent {
         }
         false
     }
-}
-
-/// Launched, terminated and queued tasks alike.
-fn tasks_of(executor: &Executor) -> impl Iterator<Item = v1::Task> + '_ {
-    executor
-        .tasks
-        .values()
-        .map(|live| format::old_task(&live.task))
 }
 
 /// The total a master announces, as far as it makes sense.

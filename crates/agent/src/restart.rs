@@ -229,6 +229,7 @@ impl Agent {
             ever_sent: false,
             released: past != Past::Held,
             past,
+            exit_owed: None,
             awaited: true,
             subscribed_before: run.subscribed,
         }

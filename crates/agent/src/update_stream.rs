@@ -235,6 +235,12 @@ impl Stream {
         }
     }
 
+    /// Whether all that was taken is on disk, as far as it has to be.
+    pub(crate) fn is_durable(&self) -> bool {
+        let mut pending = self.pending.iter();
+        pending.all(|pending| pending.durability == Durability::Durable)
+    }
+
     /// The oldest update, if it may go out.
     pub(crate) fn ready(&self) -> Option<&StatusUpdate> {
         let oldest = self.pending.front()?;

@@ -92,5 +92,6 @@ scripts!(
     terminated,
     unfinished,
     unfinished_killed,
+    unsaved_end,
     update_retry,
 );
