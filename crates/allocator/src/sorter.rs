@@ -381,19 +381,26 @@ impl Sorter {
         by_standing.then_with(|| a.framework_id.cmp(&b.framework_id))
     }
 
-    /// The standing and the last part of the name of a member. compat: own clients sort as `.`.
-    fn member(&self, node: u32, member: u32) -> (&Standing, &str) {
+    fn member(&self, node: u32, member: u32) -> &Standing {
         if member == OWN {
-            return (&self.nodes[node].own, ".");
+            &self.nodes[node].own
+        } else {
+            &self.nodes[member].tree
         }
-        let child = &self.nodes[member];
-        let name = child.role.as_str();
-        (&child.tree, name.rsplit('/').next().unwrap_or(name))
+    }
+
+    /// The last part of the name of a member. compat: own clients sort as `.`.
+    fn member_name(&self, member: u32) -> &str {
+        if member == OWN {
+            return ".";
+        }
+        let name = self.nodes[member].role.as_str();
+        name.rsplit('/').next().unwrap_or(name)
     }
 
     pub(crate) fn compare_members(&self, node: u32, a: u32, b: u32) -> Ordering {
-        let ((a, a_name), (b, b_name)) = (self.member(node, a), self.member(node, b));
-        a.compare(b).then_with(|| a_name.cmp(b_name))
+        let by_standing = self.member(node, a).compare(self.member(node, b));
+        by_standing.then_with(|| self.member_name(a).cmp(self.member_name(b)))
     }
 
     fn enqueue(&mut self, slot: u32) {
@@ -469,19 +476,21 @@ impl Sorter {
 
     /// Changes the standing of a client and everything above it, keeping the lists in order.
     fn restand(&mut self, slot: u32, change: impl Fn(&mut Standing)) {
-        let active = self.clients[slot].active && !self.stale;
-        if active {
+        let role = self.clients[slot].role;
+        // Who is alone in a list keeps its place.
+        let queued = self.clients[slot].active && !self.stale && self.nodes[role].queue.len() > 1;
+        if queued {
             self.dequeue(slot);
         }
         let standing = &mut self.clients[slot].standing;
         change(standing);
         let nothing = Amounts::default();
         standing.share = self.scale.share(&standing.allocated, &nothing, 1.0);
-        if active {
+        if queued {
             self.enqueue(slot);
         }
-        let role = self.clients[slot].role;
-        let listed = !self.stale && !self.nodes[role].queue.is_empty();
+        let node = &self.nodes[role];
+        let listed = !self.stale && !node.queue.is_empty() && node.members.len() > 1;
         if listed {
             self.delist(role, OWN);
         }
@@ -497,7 +506,8 @@ impl Sorter {
     fn restand_above(&mut self, mut at: u32, change: impl Fn(&mut Node)) {
         loop {
             let parent = self.nodes[at].parent;
-            let listed = at != ROOT && !self.stale && self.nodes[at].active > 0;
+            let is_one_of_many = self.nodes[parent].members.len() > 1;
+            let listed = at != ROOT && !self.stale && self.nodes[at].active > 0 && is_one_of_many;
             if listed {
                 self.delist(parent, at);
             }
@@ -530,7 +540,7 @@ impl Sorter {
         };
         let node = &self.nodes[nearest];
         if node.role == *role {
-            let listed = !self.stale && !node.queue.is_empty();
+            let listed = !self.stale && !node.queue.is_empty() && node.members.len() > 1;
             if listed {
                 self.delist(nearest, OWN);
             }

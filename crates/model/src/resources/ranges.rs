@@ -103,7 +103,18 @@ impl Ranges {
 
     /// Takes every number of `other` away; what is absent stays absent.
     pub fn subtract(&mut self, other: &Self) {
-        let mut left = SmallVec::with_capacity(self.0.len());
+        if !self.intersects(other) {
+            return;
+        }
+        // One more for each gap at most, and room for them is made at once.
+        let most = self.0.len() + other.0.len();
+        let mut left: SmallVec<[(u64, u64); 1]> = SmallVec::new();
+        let mut keep = |range: (u64, u64)| {
+            if left.len() == left.capacity() {
+                left.reserve_exact(most - left.len());
+            }
+            left.push(range);
+        };
         let mut gaps = other.0.iter().peekable();
         for &(begin, end) in &self.0 {
             let mut begin = Some(begin);
@@ -114,7 +125,7 @@ impl Ranges {
                 }
                 if gap_end >= first {
                     if gap_begin > first {
-                        left.push((first, gap_begin - 1));
+                        keep((first, gap_begin - 1));
                     }
                     begin = if gap_end < end {
                         Some(gap_end + 1)
@@ -128,7 +139,7 @@ impl Ranges {
                 gaps.next();
             }
             if let Some(first) = begin {
-                left.push((first, end));
+                keep((first, end));
             }
         }
         self.0 = left;
