@@ -116,7 +116,11 @@ fn memory_stays_within_its_bounds() {
                 _ => continue,
             };
             let each = row.bytes / row.things().expect("a row about what one thing weighs") as u64;
-            assert!(0 < each && each <= most, "{}: {each} bytes each", row.shape);
+            assert!(
+                0 < each && each <= most,
+                "{}: {each} bytes each of {frameworks} frameworks",
+                row.shape
+            );
         }
     }
 }

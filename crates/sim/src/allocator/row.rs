@@ -3,6 +3,9 @@
 use super::mesos::mesos_ms;
 use super::{Meter, Size};
 
+/// How many times as fast is shown at most; a cycle with nothing to do takes no time at all.
+const TIMES_SHOWN: f64 = 99_999.0;
+
 /// One figure of one shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
@@ -51,7 +54,8 @@ impl Row {
             roles,
         } = self.size;
         let beside = mesos_ms(&self.shape, self.size).map_or_else(String::new, |mesos| {
-            format!("{mesos:>11.1} {:>8.0}", mesos / self.p50_ms)
+            let times = (mesos / self.p50_ms).min(TIMES_SHOWN);
+            format!("{mesos:>11.1} {times:>8.0}")
         });
         let bytes = match self.things() {
             Some(count) => format!("{:.0} each", self.bytes as f64 / count as f64),

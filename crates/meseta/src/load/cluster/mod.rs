@@ -88,7 +88,14 @@ pub async fn run(cluster: Cluster) -> anyhow::Result<i32> {
             Framework::subscribe(master.address(), index, mean_ms, seen.clone()).await?;
         frameworks.spawn(framework.run(stopped.clone()));
     }
+    let begin = Instant::now();
     let agents = start_agents(&cluster, dir.path(), master.address(), &seen).await?;
+    eprintln!(
+        "{} agents are registered after {:.1} s; measuring for {} s",
+        cluster.agents,
+        begin.elapsed().as_secs_f64(),
+        cluster.seconds
+    );
     let window = measure(&cluster, &master, &seen).await;
     // Every framework holds a receiver.
     stop.send_replace(true);
