@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{Resource, Resources};
 use meseta_model::task_state::is_terminal;
+use meseta_proto::mesos::v1::TaskState;
+use meseta_proto::mesos::v1::agent_info::capability::Type as Capability;
 
+use crate::agents::Agent;
 use crate::master::Reign;
 
 fn check(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
@@ -31,6 +34,10 @@ impl Reign {
     }
 
     /// Tasks, executors and offers on every agent add up to no more than it has.
+    ///
+    /// An agent that applies operations itself may come back without one that it never heard of, and
+    /// without the tasks that were to use what it made. They are in the books until it has answered for
+    /// them, but use nothing.
     fn audit_allocations(&self) -> Result<(), String> {
         let mut used: BTreeMap<&AgentId, Resources> = BTreeMap::new();
         for framework in self.frameworks.registered.values() {
@@ -39,6 +46,11 @@ impl Reign {
                 .values()
                 .filter(|task| !is_terminal(task.state))
             {
+                let agent = self.agents.get(&task.agent);
+                let applies = |agent: &Agent| agent.capabilities.has(Capability::ResourceProvider);
+                if task.state == TaskState::TaskStaging && agent.is_some_and(applies) {
+                    continue;
+                }
                 *used.entry(&task.agent).or_default() += &task.resources;
             }
         }

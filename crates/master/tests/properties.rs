@@ -27,6 +27,10 @@ enum Action {
     Subscribe(usize),
     Close(usize),
     Accept(usize, usize, usize, bool),
+    Operate(usize, Vec<usize>, bool),
+    OperationStatuses(usize),
+    AcknowledgeOperations(usize),
+    Deaf(usize),
     Decline(usize, f64),
     Acknowledge(usize, usize),
     Kill(usize, usize),
@@ -79,6 +83,10 @@ fn action() -> impl Strategy<Value = Action> {
         2 => scheduler().prop_map(Action::Close),
         10 => (scheduler(), 1..3_usize, 0..5_usize, prop::bool::weighted(0.1))
             .prop_map(|(s, o, t, stale)| Action::Accept(s, o, t, stale)),
+        4 => operate(scheduler()),
+        2 => agent().prop_map(Action::OperationStatuses),
+        2 => scheduler().prop_map(Action::AcknowledgeOperations),
+        1 => agent().prop_map(Action::Deaf),
         3 => (scheduler(), prop_oneof![Just(0.0), Just(5.0), Just(-1.0), Just(f64::NAN)])
             .prop_map(|(s, r)| Action::Decline(s, r)),
         10 => (scheduler(), 0..4_usize).prop_map(|(s, n)| Action::Acknowledge(s, n)),
@@ -91,6 +99,21 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Refuse),
         1 => Just(Action::FailOver),
         1 => (0..6_usize).prop_map(Action::Stray),
+    ]
+}
+
+fn operate(scheduler: impl Strategy<Value = usize>) -> impl Strategy<Value = Action> {
+    let kinds = prop::collection::vec(0..5_usize, 1..8);
+    (scheduler, kinds, prop::bool::weighted(0.3))
+        .prop_map(|(s, kinds, named)| Action::Operate(s, kinds, named))
+}
+
+/// What happens to a cluster whose second framework keeps data.
+fn stateful_action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        8 => operate(Just(1)),
+        4 => Just(Action::Wait(1_000_000)),
+        6 => action(),
     ]
 }
 
@@ -109,6 +132,10 @@ fn run(cluster: &mut Cluster, action: Action) {
         Action::Accept(scheduler, offers, tasks, stale) => {
             cluster.accept(scheduler, offers, tasks, stale);
         }
+        Action::Operate(scheduler, kinds, named) => cluster.operate(scheduler, &kinds, named),
+        Action::OperationStatuses(agent) => cluster.operation_statuses(agent),
+        Action::AcknowledgeOperations(scheduler) => cluster.acknowledge_operations(scheduler),
+        Action::Deaf(agent) => cluster.agents[agent].deaf = true,
         Action::Decline(scheduler, seconds) => cluster.decline(scheduler, seconds),
         Action::Acknowledge(scheduler, which) => cluster.acknowledge(scheduler, which),
         Action::Kill(scheduler, which) => cluster.kill(scheduler, which),
@@ -156,20 +183,38 @@ fn configuration() -> ProptestConfig {
     }
 }
 
+fn run_all(mut cluster: Cluster, actions: Vec<Action>) {
+    for action in actions {
+        run(&mut cluster, action);
+        if cluster.world.exited.is_some() {
+            return;
+        }
+    }
+    cluster.finish();
+    cluster.heal();
+    cluster.finish();
+}
+
 proptest! {
     #![proptest_config(configuration())]
 
     #[test]
     fn whatever_happens_the_books_agree(actions in prop::collection::vec(action(), 1..150)) {
+        let cluster = Cluster::new(AGENTS, SCHEDULERS);
+        run_all(cluster, actions);
+    }
+
+    #[test]
+    fn what_operations_make_is_there(actions in prop::collection::vec(stateful_action(), 1..80)) {
         let mut cluster = Cluster::new(AGENTS, SCHEDULERS);
-        for action in actions {
-            run(&mut cluster, action);
-            if cluster.world.exited.is_some() {
-                return Ok(());
-            }
+        for agent in 0..AGENTS {
+            cluster.register(agent);
         }
-        cluster.finish();
-        cluster.heal();
-        cluster.finish();
+        for scheduler in 0..SCHEDULERS {
+            cluster.subscribe(scheduler);
+        }
+        cluster.commit_all();
+        cluster.wait(2_000);
+        run_all(cluster, actions);
     }
 }

@@ -10,7 +10,9 @@ use meseta_master::view::{Counter, Delta, FrameworkState, TaskList};
 use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, RequestId, StreamId};
 use meseta_model::ids::{AgentId, FrameworkId};
-use meseta_model::resources::{ResourceFormat, Resources};
+use meseta_model::resources::{
+    Conversion, Reservation, Resource, ResourceFormat, Resources, conversions,
+};
 use meseta_model::task_state::is_terminal;
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
@@ -41,6 +43,12 @@ pub struct FakeAgent {
     pub dead: bool,
     /// Does not answer pings.
     pub silent: bool,
+    /// Its connection broke and nobody noticed: what it is sent is lost, until it comes back.
+    pub deaf: bool,
+    /// Its reservations and volumes.
+    pub checkpointed: Resources,
+    /// Operations that it was told of, by uuid, and that are not acknowledged.
+    pub operations: BTreeMap<Bytes, v1::Operation>,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +60,8 @@ pub struct FakeScheduler {
     pub offers: BTreeMap<String, v1::Offer>,
     /// Statuses to acknowledge: agent, task, uuid.
     pub unacknowledged: Vec<(String, String, Bytes)>,
+    /// Operation statuses to acknowledge: agent, operation, uuid.
+    pub operations: Vec<(v1::AgentId, v1::OperationId, Bytes)>,
     pub removed: bool,
 }
 
@@ -80,6 +90,8 @@ pub struct Cluster {
     heard: BTreeMap<TaskKey, TaskState>,
     /// Frameworks that were removed.
     completed: BTreeSet<String>,
+    /// What agents have, by the read model.
+    totals: BTreeMap<String, Resources>,
     /// Tasks that left the active list in this step.
     left: Vec<TaskKey>,
     /// Every stream there ever was, and whose.
@@ -100,9 +112,17 @@ fn driver() -> Upid {
 }
 
 fn total() -> Vec<v1::Resource> {
-    Resources::parse("cpus:4;mem:1024;ports:[31000-31009]", &Default::default())
-        .unwrap()
-        .to_wire(ResourceFormat::PreRefinement)
+    configured().to_wire(ResourceFormat::PreRefinement)
+}
+
+fn configured() -> Resources {
+    let text = "cpus:4;mem:1024;disk:1024;ports:[31000-31009]";
+    Resources::parse(text, &Default::default()).unwrap()
+}
+
+/// The last agent is told of operations; the others only what to write down.
+fn applies(agent: usize) -> bool {
+    agent == 2
 }
 
 impl Cluster {
@@ -124,6 +144,7 @@ impl Cluster {
             active: BTreeMap::new(),
             heard: BTreeMap::new(),
             pings: Vec::new(),
+            totals: BTreeMap::new(),
             left: Vec::new(),
             completed: BTreeSet::new(),
             streams: BTreeMap::new(),
@@ -231,13 +252,16 @@ impl Cluster {
     // What agents do.
 
     pub fn register(&mut self, agent: usize) {
-        if self.agents[agent].id.is_some() || self.agents[agent].dead {
+        let known = &self.agents[agent];
+        if known.id.is_some() || known.dead {
             return;
         }
         let message = internal::RegisterSlaveMessage {
             slave: slave_info(None),
             version: Some("1.11.0".to_owned()),
-            agent_capabilities: capabilities(),
+            agent_capabilities: capabilities(agent),
+            resource_version_uuid: applies(agent).then(v1::Uuid::default),
+            checkpointed_resources: known.checkpointed.to_wire(ResourceFormat::PostRefinement),
             ..Default::default()
         };
         self.agent_sends(agent, message);
@@ -261,7 +285,9 @@ impl Cluster {
         let message = internal::ReregisterSlaveMessage {
             slave: slave_info(Some(&id)),
             version: Some("1.11.0".to_owned()),
-            agent_capabilities: capabilities(),
+            agent_capabilities: capabilities(agent),
+            resource_version_uuid: applies(agent).then(v1::Uuid::default),
+            checkpointed_resources: known.checkpointed.to_wire(ResourceFormat::PostRefinement),
             tasks: tasks.collect(),
             executor_infos: known.executors.values().cloned().collect(),
             frameworks: frameworks
@@ -274,9 +300,42 @@ impl Cluster {
             ..Default::default()
         };
         self.agent_sends(agent, message);
+        if applies(agent) && !self.agents[agent].deaf {
+            self.report_operations(agent);
+        }
+    }
+
+    fn report_operations(&mut self, agent: usize) {
+        let known = &self.agents[agent];
+        let Some(id) = known.id.clone() else {
+            return;
+        };
+        let operations = known.operations.values().cloned().collect();
+        let message = internal::UpdateSlaveMessage {
+            slave_id: AgentId::from(id).to_wire(),
+            operations: Some(internal::update_slave_message::Operations { operations }),
+            ..Default::default()
+        };
+        self.agent_sends(agent, message);
+    }
+
+    /// The agent says again what became of its operations.
+    pub fn operation_statuses(&mut self, agent: usize) {
+        let operations = self.agents[agent].operations.clone();
+        for operation in operations.into_values() {
+            let message = internal::UpdateOperationStatusMessage {
+                framework_id: operation.framework_id,
+                slave_id: operation.agent_id,
+                status: operation.latest_status,
+                latest_status: None,
+                operation_uuid: Some(operation.uuid),
+            };
+            self.agent_sends(agent, message);
+        }
     }
 
     pub fn break_link(&mut self, agent: usize) {
+        self.agents[agent].deaf = false;
         self.step(Event::LinkBroken { peer: pid(agent) });
     }
 
@@ -351,6 +410,8 @@ impl Cluster {
         if let Some(id) = self.agents[agent].id.take() {
             self.agents[agent].tasks.clear();
             self.agents[agent].executors.clear();
+            self.agents[agent].operations.clear();
+            self.agents[agent].checkpointed = Resources::new();
             let slave_id = AgentId::from(id).to_wire();
             self.agent_sends(agent, internal::UnregisterSlaveMessage { slave_id });
         }
@@ -393,6 +454,7 @@ impl Cluster {
                 capability(Type::PartitionAware),
                 capability(Type::MultiRole),
                 capability(Type::ReservationRefinement),
+                capability(Type::SharedResources),
             ];
         }
         info
@@ -556,6 +618,70 @@ impl Cluster {
         );
     }
 
+    /// An ACCEPT of one offer with operations that each go on with what those before them made.
+    pub fn operate(&mut self, scheduler: usize, kinds: &[usize], named: bool) {
+        let offers = &mut self.schedulers[scheduler].offers;
+        let Some((_, offer)) = offers.pop_first() else {
+            return;
+        };
+        let role = offer
+            .allocation_info
+            .as_ref()
+            .map_or("a", |info| info.role());
+        let (role, mut left) = (
+            role.to_owned(),
+            Resources::from_wire(&offer.resources).unwrap(),
+        );
+        left = left.unallocated();
+        let mut operations = Vec::new();
+        for kind in kinds {
+            let number = self.number();
+            let Some(mut operation) = next_operation(*kind, &left, &role, &offer, number) else {
+                continue;
+            };
+            if let Ok(steps) = meseta_model::resources::conversions(&operation)
+                && let Ok(after) = left.apply(&steps)
+            {
+                left = after;
+            }
+            operation.id = (named && *kind < 4).then(|| v1::OperationId {
+                value: format!("o{number}"),
+            });
+            operations.push(operation);
+        }
+        let accept = call::Accept {
+            offer_ids: vec![offer.id],
+            operations,
+            filters: None,
+        };
+        self.call(
+            scheduler,
+            scheduler::Call {
+                r#type: Some(call::Type::Accept as i32),
+                accept: Some(accept),
+                ..Default::default()
+            },
+        );
+    }
+
+    pub fn acknowledge_operations(&mut self, scheduler: usize) {
+        let open = std::mem::take(&mut self.schedulers[scheduler].operations);
+        for (agent, operation_id, uuid) in open {
+            let acknowledge = call::AcknowledgeOperationStatus {
+                agent_id: Some(agent),
+                resource_provider_id: None,
+                uuid,
+                operation_id,
+            };
+            let call = scheduler::Call {
+                r#type: Some(call::Type::AcknowledgeOperationStatus as i32),
+                acknowledge_operation_status: Some(acknowledge),
+                ..Default::default()
+            };
+            self.call(scheduler, call);
+        }
+    }
+
     pub fn decline(&mut self, scheduler: usize, seconds: f64) {
         let offers = std::mem::take(&mut self.schedulers[scheduler].offers);
         let offer_ids = offers.into_values().map(|offer| offer.id).collect();
@@ -690,6 +816,21 @@ impl Cluster {
             .find(|agent| pid(*agent) == *to)
             .expect("an agent");
         let agent = &mut self.agents[index];
+        let reaches = |message: &Message| {
+            use Message::*;
+            matches!(
+                message,
+                SlaveRegistered(_) | SlaveReregistered(_) | Shutdown(_)
+            )
+        };
+        if agent.deaf && !reaches(&message) {
+            return;
+        }
+        agent.deaf = false;
+        if agent.id.is_some() && self.told_of_operations(index, &message) {
+            return;
+        }
+        let agent = &mut self.agents[index];
         match message {
             Message::SlaveRegistered(message) => agent.id = Some(message.slave_id.value),
             Message::PingSlave(_) if !agent.silent => self.pings.push((index, from.to_owned())),
@@ -698,6 +839,8 @@ impl Cluster {
                 agent.id = None;
                 agent.tasks.clear();
                 agent.executors.clear();
+                agent.operations.clear();
+                agent.checkpointed = Resources::new();
             }
             Message::RunTask(message) => {
                 let framework = message.framework.id.unwrap().value;
@@ -776,6 +919,76 @@ impl Cluster {
         }
     }
 
+    /// What concerns an agent's reservations, volumes and operations.
+    fn told_of_operations(&mut self, index: usize, message: &Message) -> bool {
+        let agent = &mut self.agents[index];
+        let id = AgentId::from(agent.id.clone().unwrap()).to_wire();
+        match message {
+            Message::CheckpointResources(message) => {
+                agent.checkpointed = Resources::from_wire(&message.resources).unwrap();
+                configured().with_checkpointed(&agent.checkpointed).unwrap();
+            }
+            Message::ApplyOperation(message) => {
+                let steps = conversions(&message.operation_info).unwrap();
+                let steps: Vec<_> = steps.iter().map(Conversion::unallocated).collect();
+                let total = configured().with_checkpointed(&agent.checkpointed).unwrap();
+                let total = total.apply(&steps).unwrap();
+                agent.checkpointed = total.filter(Resource::needs_checkpointing);
+                let (info, uuid) = (
+                    message.operation_info.clone(),
+                    message.operation_uuid.clone(),
+                );
+                let operation = v1::Operation {
+                    framework_id: message.framework_id.clone(),
+                    latest_status: v1::OperationStatus {
+                        operation_id: info.id.clone(),
+                        state: v1::OperationState::OperationFinished as i32,
+                        uuid: Some(uuid.clone()),
+                        agent_id: Some(id.clone()),
+                        ..Default::default()
+                    },
+                    agent_id: Some(id),
+                    info,
+                    statuses: Vec::new(),
+                    uuid: uuid.clone(),
+                };
+                agent.operations.insert(uuid.value, operation);
+            }
+            Message::AcknowledgeOperationStatus(message) => {
+                agent.operations.remove(&message.operation_uuid.value);
+            }
+            Message::ReconcileOperations(message) => {
+                let asked = message.operations.iter();
+                let asked = asked.filter_map(|asked| asked.operation_uuid.clone());
+                let known = |uuid: &v1::Uuid| agent.operations.contains_key(&uuid.value);
+                let lost: Vec<v1::Uuid> = asked.filter(|uuid| !known(uuid)).collect();
+                for uuid in lost {
+                    let message = internal::UpdateOperationStatusMessage {
+                        slave_id: Some(id.clone()),
+                        status: v1::OperationStatus {
+                            state: v1::OperationState::OperationDropped as i32,
+                            ..Default::default()
+                        },
+                        operation_uuid: Some(uuid),
+                        ..Default::default()
+                    };
+                    self.agent_sends(index, message);
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn operation_told(&mut self, scheduler: usize, status: v1::OperationStatus) {
+        if let (Some(agent), Some(operation), Some(uuid)) =
+            (status.agent_id, status.operation_id, status.uuid)
+        {
+            let open = &mut self.schedulers[scheduler].operations;
+            open.push((agent, operation, uuid.value));
+        }
+    }
+
     fn driver_told(&mut self, message: Message) {
         let scheduler = self.schedulers.last_mut().unwrap();
         match message {
@@ -840,6 +1053,9 @@ impl Cluster {
                 let uuid = status.uuid.clone();
                 self.status(index, status, uuid);
             }
+            event::Type::UpdateOperationStatus => {
+                self.operation_told(index, event.update_operation_status.unwrap().status);
+            }
             _ => {}
         }
     }
@@ -890,6 +1106,11 @@ impl Cluster {
 
     fn changed(&mut self, delta: Delta) {
         match delta {
+            Delta::Agent(view) => {
+                let id = view.info.id.unwrap().value;
+                self.totals
+                    .insert(id, Resources::from_wire(&view.total).unwrap());
+            }
             Delta::Offer(offer) => {
                 let new = self.offers.insert(offer.id.value.clone(), true).is_none();
                 assert!(new, "{} is made twice", offer.id.value);
@@ -962,7 +1183,11 @@ impl Cluster {
                     self.resend(agent, task);
                 }
             }
+            for agent in 0..self.agents.len() {
+                self.operation_statuses(agent);
+            }
             for scheduler in 0..self.schedulers.len() {
+                self.acknowledge_operations(scheduler);
                 while !self.schedulers[scheduler].unacknowledged.is_empty() {
                     self.acknowledge(scheduler, 0);
                 }
@@ -1018,6 +1243,17 @@ impl Cluster {
                 .map(|(key, _)| key)
                 .collect();
             assert_eq!(ours, theirs, "the books and agent {id}");
+            let ours = self.totals[id].filter(Resource::needs_checkpointing);
+            assert_eq!(ours, agent.checkpointed, "what agent {id} wrote down");
+            // A scheduler that began anew has left its old framework without anybody who reads.
+            let heard = |operation: &&v1::Operation| {
+                let framework = &operation.framework_id.as_ref().unwrap().value;
+                let mut schedulers = self.schedulers.iter();
+                self.completed.contains(framework)
+                    || schedulers.any(|known| known.id.as_ref() == Some(framework))
+            };
+            let open = agent.operations.values().find(heard);
+            assert_eq!(open, None, "of agent {id} is not acknowledged");
         }
         for key in &self.reached {
             let removed = self.completed.contains(&key.0);
@@ -1057,8 +1293,100 @@ fn slave_info(id: Option<&str>) -> internal::SlaveInfo {
     }
 }
 
-fn capabilities() -> Vec<v1::agent_info::Capability> {
-    meseta_model::capabilities::AgentCapabilities::ALL.to_wire()
+fn capabilities(agent: usize) -> Vec<v1::agent_info::Capability> {
+    use v1::agent_info::capability::Type;
+    let all = meseta_model::capabilities::AgentCapabilities::ALL;
+    let some = all
+        .without(Type::ResourceProvider)
+        .without(Type::AgentOperationFeedback);
+    if applies(agent) { all } else { some }.to_wire()
+}
+
+/// One more operation of a kind, on what earlier ones left of an offer; not all can be carried out.
+fn next_operation(
+    kind: usize,
+    left: &Resources,
+    role: &str,
+    offer: &v1::Offer,
+    number: u64,
+) -> Option<v1::offer::Operation> {
+    use v1::offer::operation::*;
+    let wire = |resources: Resources| resources.to_wire(ResourceFormat::PostRefinement);
+    let mut operation = v1::offer::Operation::default();
+    let space = |resource: &&Resource| {
+        let name = resource.name().as_str();
+        name == "disk" && !resource.is_unreserved() && !resource.is_persistent_volume()
+    };
+    let volume = left.iter().find(|resource| resource.is_persistent_volume());
+    let kind = match kind {
+        0 => {
+            let reservation = Reservation::dynamic(role.into());
+            let some = Resources::of(&[("cpus", 1.0), ("mem", 64.0), ("disk", 100.0)]);
+            operation.reserve = Some(Reserve {
+                resources: wire(some.push_reservation(&reservation)),
+                ..Default::default()
+            });
+            Type::Reserve
+        }
+        1 => {
+            let reserved = left.reserved().filter(|one| !one.is_persistent_volume());
+            let one = reserved.iter().next()?.clone();
+            let resources = wire(one.into());
+            operation.unreserve = Some(Unreserve { resources });
+            Type::Unreserve
+        }
+        2 => {
+            let space = left.iter().find(space)?.clone();
+            let mut volume = space.to_wire(ResourceFormat::PostRefinement);
+            let disk = volume.disk.get_or_insert_default();
+            disk.persistence = Some(v1::resource::disk_info::Persistence {
+                id: format!("v{number}"),
+                principal: None,
+            });
+            disk.volume = Some(v1::Volume {
+                mode: v1::volume::Mode::Rw as i32,
+                container_path: "data".to_owned(),
+                ..Default::default()
+            });
+            volume.shared = number.is_multiple_of(2).then(Default::default);
+            operation.create = Some(Create {
+                volumes: vec![volume],
+            });
+            Type::Create
+        }
+        3 => {
+            let volumes = wire(volume?.clone().into());
+            operation.destroy = Some(Destroy { volumes });
+            Type::Destroy
+        }
+        _ => {
+            let shared = volume.is_some_and(Resource::is_shared);
+            let mut used = left.reserved().filter(|one| one.name().as_str() == "cpus");
+            if shared {
+                used = Resources::of(&[("cpus", 0.5)]);
+            }
+            used += Resources::from_iter(volume.cloned());
+            let task = |half: &str| v1::TaskInfo {
+                name: "t".to_owned(),
+                task_id: v1::TaskId {
+                    value: format!("t{number}{half}"),
+                },
+                agent_id: offer.agent_id.clone(),
+                resources: wire(used.clone()),
+                command: Some(Default::default()),
+                ..Default::default()
+            };
+            let task_infos = if shared {
+                vec![task("a"), task("b")]
+            } else {
+                vec![task("")]
+            };
+            operation.launch = Some(Launch { task_infos });
+            Type::Launch
+        }
+    };
+    operation.r#type = Some(kind as i32);
+    Some(operation)
 }
 
 fn to_v0(call: scheduler::Call) -> v0::Call {
