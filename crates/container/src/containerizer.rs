@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -78,9 +78,58 @@ pub(crate) enum Command {
 }
 
 /// Commands on their way to the room's thread.
+///
+/// Launches wait behind everything else: with a thousand of them, those that are held already are let
+/// go and those that are to end are ended first, so that work flows through the machine instead of
+/// piling up in it. What is done with one container keeps its order.
 pub(crate) struct Queue {
-    waiting: Mutex<VecDeque<Command>>,
+    waiting: Mutex<Waiting>,
     bell: OwnedFd,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// By their turn.
+    launches: BTreeMap<u64, Box<LaunchSpec>>,
+    /// The turn of each container's launch.
+    turns: BTreeMap<ContainerId, u64>,
+    next_turn: u64,
+    others: VecDeque<Command>,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.launches.len() + self.others.len()
+    }
+
+    fn push(&mut self, command: Command) {
+        match command {
+            // A second launch of one that waits is the caller's mistake; it is met behind the first.
+            Command::Launch(spec) if !self.turns.contains_key(&spec.container_id) => {
+                self.turns.insert(spec.container_id.clone(), self.next_turn);
+                self.launches.insert(self.next_turn, spec);
+                self.next_turn += 1;
+            }
+            Command::Launch(spec) => self.urge(&spec.container_id.clone(), Command::Launch(spec)),
+            Command::Destroy(id) => self.urge(&id.clone(), Command::Destroy(id)),
+            Command::Update(id, limits) => self.urge(&id.clone(), Command::Update(id, limits)),
+            other => self.others.push_back(other),
+        }
+    }
+
+    /// Puts a command behind the launch of its container, whose turn it is now, if that waits.
+    fn urge(&mut self, id: &ContainerId, command: Command) {
+        let launch = self.turns.remove(id);
+        let launch = launch.and_then(|turn| self.launches.remove(&turn));
+        self.others.extend(launch.map(Command::Launch));
+        self.others.push_back(command);
+    }
+
+    fn pop_launch(&mut self) -> Option<Box<LaunchSpec>> {
+        let (_, spec) = self.launches.pop_first()?;
+        self.turns.remove(&spec.container_id);
+        Some(spec)
+    }
 }
 
 impl Queue {
@@ -92,23 +141,34 @@ impl Queue {
         })
     }
 
-    fn push(&self, command: Command) -> Result<(), Refusal> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn push(&self, command: Command) -> Result<(), Refusal> {
+        let mut waiting = self.waiting();
         if waiting.len() >= COMMANDS_WAITING && !matches!(command, Command::Stop) {
             return Err(Refusal::Busy);
         }
-        waiting.push_back(command);
+        waiting.push(command);
         drop(waiting);
         // Fails only when the counter is full, and then the bell rings already.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
         Ok(())
     }
 
+    /// The next command, launches that can wait aside.
     pub(crate) fn pop(&self) -> Option<Command> {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+        self.waiting().others.pop_front()
+    }
+
+    /// The next launch.
+    pub(crate) fn pop_launch(&self) -> Option<Box<LaunchSpec>> {
+        self.waiting().pop_launch()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting().len() == 0
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Readable when there may be commands; read it before [`Queue::pop`].
@@ -146,7 +206,8 @@ impl Containerizer {
     }
 
     /// Starts a container and holds its program. Answered by `Launched` or `LaunchFailed`; the
-    /// latter may also follow the former: what was released could not be fetched or run.
+    /// latter may also follow the former: what was released could not be fetched or run. Commands
+    /// for other containers overtake it while it waits.
     ///
     /// # Errors
     ///
@@ -218,16 +279,118 @@ impl Drop for Containerizer {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use meseta_model::container::{ContainerClass, Program};
+
     use super::*;
+
+    fn launch(id: &str) -> Command {
+        Command::Launch(Box::new(LaunchSpec {
+            container_id: ContainerId::root(id),
+            class: ContainerClass::Default,
+            program: Program::CommandExecutor,
+            environment: BTreeMap::new(),
+            user: None,
+            sandbox: "/s".to_owned(),
+            create_sandbox: false,
+            uris: Vec::new(),
+            limits: ContainerLimits::default(),
+            rlimits: Vec::new(),
+            container: None,
+        }))
+    }
+
+    fn release(id: &str) -> Command {
+        Command::Release(ContainerId::root(id))
+    }
+
+    fn destroy(id: &str) -> Command {
+        Command::Destroy(ContainerId::root(id))
+    }
+
+    fn names(queue: &Queue) -> Vec<String> {
+        let name = |command| match command {
+            Command::Launch(spec) => format!("launch {}", spec.container_id),
+            Command::Release(id) => format!("release {id}"),
+            Command::Destroy(id) => format!("destroy {id}"),
+            Command::Update(id, _) => format!("update {id}"),
+            Command::Recover(_) => "recover".to_owned(),
+            Command::Usage(id, _) => format!("usage {id}"),
+            Command::Stop => "stop".to_owned(),
+        };
+        let next = || {
+            queue
+                .pop()
+                .or_else(|| queue.pop_launch().map(Command::Launch))
+        };
+        std::iter::from_fn(next).map(name).collect()
+    }
+
+    #[test]
+    fn launches_wait_behind_what_is_there_already() {
+        let queue = Queue::new().unwrap();
+        for command in [
+            launch("c"),
+            launch("a"),
+            launch("b"),
+            release("x"),
+            destroy("y"),
+            Command::Recover(Vec::new()),
+        ] {
+            queue.push(command).unwrap();
+        }
+        let order = [
+            "release x",
+            "destroy y",
+            "recover",
+            "launch c",
+            "launch a",
+            "launch b",
+        ];
+        assert_eq!(names(&queue), order);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_launch_that_waits_comes_before_what_else_is_done_with_its_container() {
+        let queue = Queue::new().unwrap();
+        let limits = ContainerLimits::default();
+        for command in [
+            launch("a"),
+            launch("b"),
+            launch("c"),
+            launch("d"),
+            destroy("b"),
+            Command::Update(ContainerId::root("c"), limits),
+            launch("d"),
+            destroy("c"),
+            launch("b"),
+        ] {
+            queue.push(command).unwrap();
+        }
+        let order = [
+            "launch b",
+            "destroy b",
+            "launch c",
+            "update c",
+            "launch d",
+            "launch d",
+            "destroy c",
+            // Again, after its end: the caller's business.
+            "launch a",
+            "launch b",
+        ];
+        assert_eq!(names(&queue), order);
+    }
 
     #[test]
     fn the_queue_refuses_beyond_its_limit_and_always_takes_the_stop() {
         let queue = Queue::new().unwrap();
-        let release = || Command::Release(ContainerId::root("a"));
-        for _ in 0..COMMANDS_WAITING {
-            assert_eq!(queue.push(release()), Ok(()));
+        for number in 0..COMMANDS_WAITING / 2 {
+            assert_eq!(queue.push(release("a")), Ok(()));
+            assert_eq!(queue.push(launch(&number.to_string())), Ok(()));
         }
-        assert_eq!(queue.push(release()), Err(Refusal::Busy));
+        assert_eq!(queue.push(release("a")), Err(Refusal::Busy));
+        assert_eq!(queue.push(launch("a")), Err(Refusal::Busy));
         assert_eq!(queue.push(Command::Stop), Ok(()));
         assert!(queue.pop().is_some());
     }

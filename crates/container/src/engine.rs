@@ -31,7 +31,7 @@ mod recovery;
 mod tests;
 mod usage;
 
-/// Commands done in one turn, so that ends are not kept waiting by a burst of launches.
+/// Commands done in one turn, launches that can wait aside; ends are not kept waiting by a burst.
 const COMMANDS_A_TURN: usize = 64;
 /// Events taken in one turn.
 const EVENTS_A_TURN: usize = 256;
@@ -237,10 +237,18 @@ impl Engine {
                 Some(Command::Update(id, limits)) => self.update(&id, limits),
                 Some(Command::Usage(id, reply)) => reply(self.usage(&id)),
                 Some(Command::Stop) => return Turn::Stop,
-                None => return Turn::Done,
+                None => break,
             }
         }
-        Turn::More
+        // One a turn: it is slow, and the containers there are go on first.
+        if let Some(spec) = self.queue.pop_launch() {
+            self.launch(&spec);
+        }
+        if self.queue.is_empty() {
+            Turn::Done
+        } else {
+            Turn::More
+        }
     }
 
     fn update(&mut self, id: &ContainerId, limits: ContainerLimits) {

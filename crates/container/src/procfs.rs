@@ -254,7 +254,10 @@ mod tests {
         assert_eq!(sleeper.parent, pid);
         let own = family(std::process::id().cast_signed());
         let pids: Vec<i32> = own.iter().map(|process| process.pid).collect();
-        assert!(pids.contains(&pid) && pids.contains(&sleeper.pid), "{pids:?}");
+        assert!(
+            pids.contains(&pid) && pids.contains(&sleeper.pid),
+            "{pids:?}"
+        );
         assert!(!pids.contains(&std::process::id().cast_signed()));
         sleeper.signal(Signal::KILL);
         child.kill().unwrap();
