@@ -84,3 +84,6 @@ pub const KEEPALIVE_PROBES: u32 = 4;
 /// Agents that are remembered as unreachable for their count in `/state`. Further ones are forgotten
 /// from the front, as `--registry_max_agent_count` does in the registry.
 pub const UNREACHABLE_AGENTS: usize = 102_400;
+
+/// Times that a timer's metrics tell of; the oldest is forgotten.
+pub(crate) const TIMES: usize = 1_000;

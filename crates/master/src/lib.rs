@@ -24,6 +24,7 @@ mod adoption;
 mod agents;
 mod audit;
 mod calls;
+mod census;
 mod config;
 mod convert;
 mod departures;

@@ -61,6 +61,14 @@ impl Master {
         }
     }
 
+    pub(crate) fn reign(&self) -> Option<&Reign> {
+        self.reign.as_deref()
+    }
+
+    pub(crate) fn reign_mut(&mut self) -> Option<&mut Reign> {
+        self.reign.as_deref_mut()
+    }
+
     /// Whether this master was elected.
     #[must_use]
     pub fn is_leading(&self) -> bool {

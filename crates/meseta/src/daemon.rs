@@ -184,7 +184,9 @@ pub fn master_config(values: &Values, logs: Logs) -> anyhow::Result<master::Conf
     core.offer_timeout_us = values
         .is_given("offer_timeout")
         .then(|| us("offer_timeout"));
-    core.allocator.allocation_interval_us = us("allocation_interval");
+    core.allocator = flags::allocation(values)?;
+    core.constraint_limits = flags::constraint_limits(values);
+    core.domain = flags::domain(values)?;
     core.max_completed_frameworks = count(values, "max_completed_frameworks");
     core.max_completed_tasks_per_framework = count(values, "max_completed_tasks_per_framework");
     core.max_unreachable_tasks_per_framework = count(values, "max_unreachable_tasks_per_framework");
@@ -195,6 +197,7 @@ pub fn master_config(values: &Values, logs: Logs) -> anyhow::Result<master::Conf
     Ok(master::Config {
         core,
         registry,
+        whitelist: values.path("whitelist"),
         flags: values.shown(),
         logs,
     })

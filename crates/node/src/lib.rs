@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::expect_used))]
 
 pub mod agent;
+mod census;
 pub mod command_executor;
 pub mod containers;
 pub mod detect;
@@ -25,6 +26,7 @@ pub mod pump;
 mod start;
 mod task_process;
 mod trash;
+mod whitelist;
 
 pub use meseta_api::{Logs, Verbosity};
 pub use start::{EVENTS, StartError};

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::agent::advertised;
+use crate::census::Watched;
 use crate::pump::{Perform, Pump};
 use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub core: CoreConfig,
     /// Where the registry is kept.
     pub registry: Registry,
+    /// `--whitelist`: the file that names the hosts whose agents are offered; without one, all are.
+    pub whitelist: Option<PathBuf>,
     /// What `/flags` shows.
     pub flags: BTreeMap<String, String>,
     /// How much the process logs, and where that is shown.
@@ -78,11 +81,19 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
     );
     let server = api.serve(listener).map_err(other)?;
     api.set_leadership(Leadership::Recovering);
+    if let Some(path) = config.whitelist {
+        let shown = path.display().to_string();
+        let begun = crate::whitelist::begin(path, &events).await;
+        begun.map_err(|error| {
+            StartError::Other(format!("--whitelist: cannot read {shown}: {error}"))
+        })?;
+    }
     tokio::spawn(forward_agreements(agreements, events.clone(), seed()?));
     coordinator.campaign().map_err(other)?;
 
     let (_, finished) = mpsc::channel(1);
     let (ended_sender, ended) = watch::channel(None);
+    let watched = Watched::new(Master::new(config.core), api.clone());
     let performer = Performer {
         api,
         links,
@@ -94,7 +105,7 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
         _lock: lock,
     };
     let pump = Pump {
-        driver: Driver::new(Master::new(config.core), |_: &Effect| None::<()>),
+        driver: Driver::new(watched, |_: &Effect| None::<()>),
         clock: Clock::start(),
         events: received,
         finished,
@@ -222,8 +233,8 @@ struct Performer {
     _lock: Option<File>,
 }
 
-impl Perform<Master> for Performer {
-    fn perform(&mut self, output: Output<Master>) {
+impl Perform<Watched> for Performer {
+    fn perform(&mut self, output: Output<Watched>) {
         match output {
             Output::Propose { seq, op } => {
                 if let Err(refusal) = self.coordinator.propose(seq.0, op) {

@@ -171,6 +171,7 @@ impl Master {
         resources(&mut metrics, &read);
         allocator(&mut metrics, &read);
         self.gauges.write(&mut metrics);
+        self.timers.write(&mut metrics);
         system(&mut metrics);
         metrics.into_list()
     }
@@ -294,6 +295,9 @@ fn resources(metrics: &mut Metrics, read: &MasterRead) {
 }
 
 fn allocator(metrics: &mut Metrics, read: &MasterRead) {
+    // The allocator has no queue of its own: it is part of the core.
+    metrics.gauge("allocator/event_queue_dispatches", 0.0);
+    metrics.gauge("allocator/mesos/event_queue_dispatches", 0.0);
     let (total, used, offered) = totals(read);
     for name in [ResourceName::Cpus, ResourceName::Mem, ResourceName::Disk] {
         let all = total.total(&name).to_f64();

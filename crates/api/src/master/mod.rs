@@ -27,7 +27,7 @@ use crate::codec;
 use crate::files::Files;
 use crate::lead::{Lead, Leadership};
 use crate::logging::Logs;
-use crate::metrics::{Counters, Gauges};
+use crate::metrics::{Counters, Gauges, Timers};
 use crate::pending::Pending;
 use crate::read::MasterModel;
 use crate::server::{self, Called, Edge, Letter, Request, Server};
@@ -82,6 +82,7 @@ pub(crate) struct Master {
     subscribers: Subscribers,
     counters: Counters<Counter>,
     gauges: Gauges,
+    timers: Timers,
     files: Files,
     started: Instant,
 }
@@ -105,6 +106,7 @@ impl MasterApi {
             subscribers: Subscribers::default(),
             counters: Counters::default(),
             gauges: Gauges::default(),
+            timers: Timers::default(),
             files,
             started: Instant::now(),
         };
@@ -145,6 +147,16 @@ impl MasterApi {
     /// Sets a metric that only the node knows, for example `registrar/registry_size_bytes`.
     pub fn set_gauge(&self, name: &'static str, value: f64) {
         self.edge.gauges.set(name, value);
+    }
+
+    /// Sets all metrics of a family at once, those that are gone included: names and values.
+    pub fn set_gauges(&self, family: &'static str, values: Vec<(String, f64)>) {
+        self.edge.gauges.set_family(family, values);
+    }
+
+    /// Something took so long once more: `allocator/mesos/allocation_run_ms`.
+    pub fn time(&self, name: &'static str, ms: f64) {
+        self.edge.timers.add(name, ms);
     }
 
     /// Writes an event to a scheduler's stream. A stream that is gone is fine: the core is told by

@@ -4,11 +4,13 @@
 mod open;
 mod system;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) use open::{CONTENT_TYPE as OPEN_METRICS_TYPE, document as open_metrics};
 pub(crate) use system::{stats, system};
+
+use crate::limits;
 
 /// Whether a value only grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,21 +95,126 @@ impl<C: Ord + Copy> Counters<C> {
     }
 }
 
-/// Gauges that the node sets.
+/// Gauges that the node sets: single ones, and families that it sets as a whole.
 #[derive(Debug, Default)]
-pub(crate) struct Gauges(Mutex<BTreeMap<&'static str, f64>>);
+pub(crate) struct Gauges {
+    single: Mutex<BTreeMap<&'static str, f64>>,
+    families: Mutex<BTreeMap<&'static str, Vec<(String, f64)>>>,
+}
 
 impl Gauges {
     pub(crate) fn set(&self, name: &'static str, value: f64) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, value);
+        lock(&self.single).insert(name, value);
+    }
+
+    pub(crate) fn set_family(&self, family: &'static str, values: Vec<(String, f64)>) {
+        lock(&self.families).insert(family, values);
     }
 
     pub(crate) fn write(&self, metrics: &mut Metrics) {
-        for (name, value) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        for (name, value) in &*lock(&self.single) {
             metrics.gauge(*name, *value);
         }
+        for (name, value) in lock(&self.families).values().flatten() {
+            metrics.gauge(name.clone(), *value);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long things took: the last time, and the spread of the last [`limits::TIMES`].
+#[derive(Debug, Default)]
+pub(crate) struct Timers(Mutex<BTreeMap<&'static str, VecDeque<f64>>>);
+
+/// The part of the values that is no larger, and its name.
+const PERCENTILES: [(&str, f64); 6] = [
+    ("p50", 0.5),
+    ("p90", 0.9),
+    ("p95", 0.95),
+    ("p99", 0.99),
+    ("p999", 0.999),
+    ("p9999", 0.9999),
+];
+
+impl Timers {
+    /// It took so long once more.
+    pub(crate) fn add(&self, name: &'static str, ms: f64) {
+        let mut timers = lock(&self.0);
+        let times = timers.entry(name).or_default();
+        if times.len() == limits::TIMES {
+            times.pop_front();
+        }
+        times.push_back(ms);
+    }
+
+    pub(crate) fn write(&self, metrics: &mut Metrics) {
+        for (name, times) in &*lock(&self.0) {
+            let Some(last) = times.back() else { continue };
+            let mut sorted: Vec<f64> = times.iter().copied().collect();
+            sorted.sort_by(f64::total_cmp);
+            metrics.gauge(*name, *last);
+            metrics.gauge(format!("{name}/count"), sorted.len() as f64);
+            metrics.gauge(format!("{name}/min"), percentile(&sorted, 0.0));
+            metrics.gauge(format!("{name}/max"), percentile(&sorted, 1.0));
+            for (part_name, part) in PERCENTILES {
+                metrics.gauge(format!("{name}/{part_name}"), percentile(&sorted, part));
+            }
+        }
+    }
+}
+
+/// Between two values, in proportion, as Mesos has it.
+fn percentile(sorted: &[f64], part: f64) -> f64 {
+    let place = part * sorted.len().saturating_sub(1) as f64;
+    let at = |place: f64| sorted.get(place as usize).copied().unwrap_or_default();
+    let (below, above) = (at(place.floor()), at(place.ceil()));
+    below + (above - below) * place.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_tell_the_last_and_the_spread() {
+        let timers = Timers::default();
+        for ms in [4.0, 1.0, 2.0] {
+            timers.add("t_ms", ms);
+        }
+        let mut metrics = Metrics::default();
+        timers.write(&mut metrics);
+        let list = metrics.into_list();
+        let shown: Vec<(&str, f64)> = list.iter().map(|m| (m.name.as_str(), m.value)).collect();
+        assert_eq!(
+            shown[..4],
+            [
+                ("t_ms", 2.0),
+                ("t_ms/count", 3.0),
+                ("t_ms/max", 4.0),
+                ("t_ms/min", 1.0)
+            ]
+        );
+        assert_eq!(shown[4..6], [("t_ms/p50", 2.0), ("t_ms/p90", 3.6)]);
+        assert_eq!(shown.len(), 10);
+    }
+
+    #[test]
+    fn timers_remember_so_many() {
+        let timers = Timers::default();
+        for ms in 0..=limits::TIMES {
+            timers.add("t_ms", ms as f64);
+        }
+        let mut metrics = Metrics::default();
+        timers.write(&mut metrics);
+        let list = metrics.into_list();
+        let min = list.iter().find(|metric| metric.name == "t_ms/min");
+        assert_eq!(
+            min.map(|metric| metric.value),
+            Some(1.0),
+            "the first is forgotten"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The master's flags (Mesos 1.11 and 1.12), one row each.
 
-use super::Kind::{Bool, Bytes, Count, Duration, Number, Text};
+use super::Kind::{Bool, Bytes, Count, Duration, Number, Path, Text};
 use super::Verdict::{Honoured, Inert, Refused};
 use super::{Flag, flag};
 
@@ -8,7 +8,6 @@ const AUTH: &str =
     "authentication is not there yet; bind to loopback or put the port behind a firewall";
 const MODULES: &str = "Meseta loads no modules";
 const HA: &str = "several masters come with their own issue; one master keeps its registry itself";
-const POLICY: &str = "this allocation policy comes with the allocator's own issue";
 
 /// The master's flags.
 // One row a line, so that the table reads as one.
@@ -31,13 +30,13 @@ pub const MASTER: &[Flag] = &[
     flag("recovery_agent_removal_limit", Text, Some("100%"), Honoured, "End rather than remove more of the known agents than this after an election").alias(&["recovery_slave_removal_limit"]),
     flag("agent_removal_rate_limit", Text, None, Refused("rate limits on removals come with several masters"), "Slowest pace of removals").alias(&["slave_removal_rate_limit"]),
     flag("webui_dir", Text, None, Inert("the web page comes later and is part of the binary"), "Where the web page is"),
-    flag("whitelist", Text, None, Refused(POLICY), "File of agents to offer"),
-    flag("role_sorter", Text, Some("drf"), Refused(POLICY), "How roles are ordered").alias(&["user_sorter"]),
-    flag("framework_sorter", Text, Some("drf"), Refused(POLICY), "How frameworks of a role are ordered"),
+    flag("whitelist", Path, None, Honoured, "File with the host names of the agents to offer, one a line; read again every 5 seconds"),
+    flag("role_sorter", Text, Some("drf"), Honoured, "How roles are ordered: drf or random").alias(&["user_sorter"]),
+    flag("framework_sorter", Text, Some("drf"), Honoured, "How frameworks of a role are ordered: drf or random"),
     flag("allocation_interval", Duration, Some("1secs"), Honoured, "The longest between two rounds of offers, and the shortest before a framework is offered again what it gave back"),
     flag("cluster", Text, None, Honoured, "Name of the cluster, for people"),
     flag("roles", Text, None, Refused("role whitelists come with authorization"), "Roles that frameworks may use"),
-    flag("weights", Text, None, Refused(POLICY), "Weights of roles"),
+    flag("weights", Text, None, Honoured, "Weights of roles: role=weight,role=weight"),
     flag("authenticate_frameworks", Bool, Some("false"), Refused(AUTH), "Only let authenticated frameworks in").alias(&["authenticate"]),
     flag("authenticate_agents", Bool, Some("false"), Refused(AUTH), "Only let authenticated agents in").alias(&["authenticate_slaves"]),
     flag("authentication_v0_timeout", Duration, Some("15secs"), Inert("nothing authenticates"), "Longest an authentication may take"),
@@ -48,17 +47,17 @@ pub const MASTER: &[Flag] = &[
     flag("acls", Text, None, Refused("access lists are not there yet"), "Who may do what"),
     flag("firewall_rules", Text, None, Refused("closing endpoints comes with authorization"), "Endpoints to close"),
     flag("rate_limits", Text, None, Refused("rate limits on frameworks come later"), "Rate limits on frameworks"),
-    flag("max_executors_per_agent", Count, None, Refused(POLICY), "Most executors on an agent").alias(&["max_executors_per_slave"]),
+    flag("max_executors_per_agent", Count, None, Refused("no isolator bounds the executors of an agent"), "Most executors on an agent").alias(&["max_executors_per_slave"]),
     flag("offer_timeout", Duration, None, Honoured, "Take back offers held longer than this"),
     flag("modules", Text, None, Refused(MODULES), "Modules to load"),
     flag("modules_dir", Text, None, Refused(MODULES), "Directory of modules"),
     flag("authenticators", Text, Some("crammd5"), Refused(AUTH), "How frameworks and agents authenticate"),
     flag("allocator", Text, Some("hierarchical"), Refused(MODULES), "Which allocator"),
-    flag("allocator_agent_recovery_factor", Number, None, Refused(POLICY), "Share of agents to wait for"),
-    flag("allocator_recovery_timeout", Duration, None, Refused(POLICY), "Longest to wait for agents"),
-    flag("fair_sharing_excluded_resource_names", Text, None, Refused(POLICY), "Resources that do not count in shares"),
-    flag("filter_gpu_resources", Bool, Some("true"), Refused("GPU machines are always kept for those who ask"), "Keep GPU machines for those who ask"),
-    flag("min_allocatable_resources", Text, Some("cpus:0.01|mem:32"), Refused(POLICY), "The least an offer holds"),
+    flag("allocator_agent_recovery_factor", Number, Some("0.8"), Honoured, "Share of the known agents to wait for before offers are made, if any role has a quota"),
+    flag("allocator_recovery_timeout", Duration, Some("10mins"), Honoured, "Longest to wait for them"),
+    flag("fair_sharing_excluded_resource_names", Text, None, Honoured, "Resources that do not count in shares, by comma"),
+    flag("filter_gpu_resources", Bool, Some("true"), Honoured, "Hide GPU machines from frameworks without GPU_RESOURCES"),
+    flag("min_allocatable_resources", Text, Some("cpus:0.01|mem:32"), Honoured, "The least an offer holds: one of these sets, as in cpus:1;mem:32|disk:1"),
     flag("hooks", Text, None, Refused(MODULES), "Hooks to call"),
     flag("agent_ping_timeout", Duration, Some("15secs"), Honoured, "How long an agent may take to answer a ping").alias(&["slave_ping_timeout"]),
     flag("max_agent_ping_timeouts", Count, Some("5"), Honoured, "Pings missed in a row that make an agent unreachable").alias(&["max_slave_ping_timeouts"]),
@@ -82,7 +81,12 @@ pub const MASTER: &[Flag] = &[
     flag("ip_discovery_command", Text, None, Refused("name the address with --ip"), "Command that prints the address"),
     flag("require_agent_domain", Bool, Some("false"), Refused("fault domains come later"), "Refuse agents without a domain"),
     flag("publish_per_framework_metrics", Bool, Some("true"), Inert("metrics of single frameworks come with the whole API"), "Metrics of each framework"),
-    flag("domain", Text, None, Refused("fault domains come later"), "Region and zone of this master"),
-    flag("offer_constraints_re2_max_mem", Bytes, None, Refused(POLICY), "Memory bound of a constraint's pattern"),
-    flag("offer_constraints_re2_max_program_size", Count, None, Refused(POLICY), "Size bound of a constraint's pattern"),
+    flag("domain", Text, None, Honoured, "Region and zone of this master, in JSON; agents elsewhere are for REGION_AWARE frameworks"),
+    flag("offer_constraints_re2_max_mem", Bytes, Some("4KB"), Honoured, "Memory bound of a constraint's pattern"),
+    flag("offer_constraints_re2_max_program_size", Count, Some("100"), Honoured, "Size bound of a constraint's pattern"),
+    flag("allocator_scores", Text, None, Honoured, "Beyond Mesos: in which order agents are given away, by comma: pack, spread, largest_demand, scarce"),
+    flag("scarce_resource_names", Text, Some("gpus"), Honoured, "Beyond Mesos: what the score 'scarce' keeps for those who need it, by comma"),
+    flag("charge_reservations", Bool, Some("false"), Honoured, "Beyond Mesos: reservations that nobody holds count in the share of their role"),
+    flag("longest_refusal", Duration, None, Honoured, "Beyond Mesos: refusals last twice as long each time in a row, up to this"),
+    flag("starvation_warning", Duration, Some("5mins"), Honoured, "Beyond Mesos: warn of roles that wait this long for an offer"),
 ];

@@ -5,6 +5,7 @@
 //! command line wins over the environment.
 
 mod agent;
+mod allocation;
 mod logging;
 mod master;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use meseta_model::units;
 
 pub use agent::AGENT;
+pub use allocation::{allocation, constraint_limits, domain};
 pub use logging::LOGGING;
 pub use master::MASTER;
 
@@ -37,6 +39,8 @@ pub enum Kind {
     Number,
     /// Anything.
     Text,
+    /// The name of a file, plain or as `file:///path`; not read here.
+    Path,
 }
 
 /// What becomes of a flag.
@@ -334,6 +338,7 @@ fn nearest(rows: &[&'static Flag], name: &str) -> Option<&'static str> {
 
 fn checked(row: &'static Flag, value: String) -> Result<String, BadFlag> {
     let value = match value.strip_prefix("file://") {
+        Some(path) if row.kind == Kind::Path => path.to_owned(),
         Some(path) => read_value(row.name, path)?,
         None => value,
     };
