@@ -411,6 +411,7 @@ scripts! {
     reconcile
     recovery
     recovery_limit
+    refined
     refused
     refused_for_good
     registry_gc
