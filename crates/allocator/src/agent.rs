@@ -106,10 +106,7 @@ impl Agent {
             } else {
                 Cow::Owned(shape.resources.non_shared())
             };
-            if !free.try_sub_assign(&held) {
-                overcommitted = true;
-                free = free.saturating_sub(&held);
-            }
+            overcommitted |= !free.take_away(&held);
         }
         (shapes.make(free), overcommitted)
     }

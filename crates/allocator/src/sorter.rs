@@ -513,13 +513,14 @@ impl Sorter {
             }
             let node = &mut self.nodes[at];
             change(node);
+            if at == ROOT {
+                // Nobody is compared with it.
+                return;
+            }
             let (tree, idle) = (&mut node.tree, &node.idle.tree);
             tree.share = self.scale.share(&tree.allocated, idle, node.weight);
             if listed {
                 self.enlist(parent, at);
-            }
-            if at == ROOT {
-                return;
             }
             at = parent;
         }

@@ -167,7 +167,7 @@ impl Resources {
     pub fn checked_sub(&self, other: &Self) -> Option<Self> {
         self.contains(other).then(|| {
             let mut left = self.clone();
-            left.take_away(other);
+            let _ = left.take_away(other);
             left
         })
     }
@@ -177,7 +177,7 @@ impl Resources {
     pub fn try_sub_assign(&mut self, other: &Self) -> bool {
         let fits = self.contains(other);
         if fits {
-            self.take_away(other);
+            let _ = self.take_away(other);
         }
         fits
     }
@@ -186,16 +186,21 @@ impl Resources {
     #[must_use]
     pub fn saturating_sub(&self, other: &Self) -> Self {
         let mut left = self.clone();
-        left.take_away(other);
+        let _ = left.take_away(other);
         left
     }
 
-    fn take_away(&mut self, other: &Self) {
+    /// Takes away as much of `other` as is here, and says whether that was all of it.
+    #[must_use]
+    pub fn take_away(&mut self, other: &Self) -> bool {
         let mut at = 0;
+        let mut is_all = true;
         for resource in &other.entries {
             at = match self.seek(at, resource) {
                 Ok(at) => {
                     let entry = &mut self.entries[at];
+                    is_all &= entry.count >= resource.count;
+                    is_all &= entry.value.contains(&resource.value);
                     if entry.is_indivisible() {
                         entry.count = entry.count.saturating_sub(resource.count);
                     } else {
@@ -206,9 +211,13 @@ impl Resources {
                     }
                     at
                 }
-                Err(at) => at,
+                Err(at) => {
+                    is_all = false;
+                    at
+                }
             };
         }
+        is_all
     }
 }
 

@@ -39,6 +39,15 @@ proptest! {
     }
 
     #[test]
+    fn taking_away_says_whether_all_was_there(a in any_resources(), b in any_resources()) {
+        for other in [b.clone(), sum(&a, &b), a.saturating_sub(&b)] {
+            let mut left = a.clone();
+            prop_assert_eq!(left.take_away(&other), a.contains(&other));
+            prop_assert_eq!(left, a.saturating_sub(&other));
+        }
+    }
+
+    #[test]
     fn adding_is_commutative_and_associative(
         a in any_resources(), b in any_resources(), c in any_resources(),
     ) {
