@@ -10,6 +10,7 @@ use meseta_model::upid::Upid;
 use meseta_proto::mesos::{internal, v1};
 use v1::agent_info::capability::Type as Capability;
 
+use crate::registry::Digest;
 use crate::view::AgentView;
 
 /// An executor that runs, or is about to. Executors of command tasks are the agent's own business and
@@ -180,6 +181,9 @@ pub(crate) struct Agents {
     pub(crate) registered: BTreeMap<AgentId, Agent>,
     /// Known from the registry, not back yet.
     pub(crate) recovered: BTreeSet<AgentId>,
+    /// The tasks that those are expected to bring, with where. What is back already stays in it until
+    /// nobody is expected any more: whether a task is awaited depends on its agent too.
+    awaited: BTreeMap<(FrameworkId, TaskId), BTreeSet<AgentId>>,
     pub(crate) by_pid: BTreeMap<Upid, AgentId>,
     pub(crate) observers: BTreeMap<u64, AgentId>,
     /// New agents whose admission is being written, by where they are.
@@ -202,6 +206,32 @@ impl Agents {
     /// The registered agent, if its link is up.
     pub(crate) fn connected(&self, id: &AgentId) -> Option<&Agent> {
         self.get(id).filter(|agent| agent.connected)
+    }
+
+    /// An agent is expected back, with these tasks.
+    pub(crate) fn expect(&mut self, id: &AgentId, digest: &Digest) {
+        self.recovered.insert(id.clone());
+        for task in digest {
+            let agents = self.awaited.entry(task.clone()).or_default();
+            agents.insert(id.clone());
+        }
+    }
+
+    /// An agent is back, or given up.
+    pub(crate) fn expect_no_more(&mut self, id: &AgentId) {
+        self.recovered.remove(id);
+        if self.recovered.is_empty() {
+            self.awaited.clear();
+        }
+    }
+
+    /// Whether an agent that is not back yet may have this task.
+    pub(crate) fn is_awaited(&self, framework: &FrameworkId, task: &TaskId) -> bool {
+        if self.awaited.is_empty() {
+            return false;
+        }
+        let agents = self.awaited.get(&(framework.clone(), task.clone()));
+        agents.is_some_and(|agents| !agents.is_disjoint(&self.recovered))
     }
 
     /// A number for the observer of one more agent; the first is 1, as in Mesos.

@@ -7,7 +7,7 @@
 use meseta_model::ids::{AgentId, FrameworkId, OfferId};
 use meseta_model::resources::{Conversion, Resource, Resources, conversions};
 use meseta_model::task_state::is_terminal;
-use meseta_model::validation::{self, OperationContext, OperationFramework};
+use meseta_model::validation::{self, InvalidOperation, OperationContext, OperationFramework};
 use meseta_proto::mesos::v1;
 use v1::agent_info::capability::Type as Capability;
 use v1::offer::Operation;
@@ -108,7 +108,13 @@ impl Reign {
             checkpointed: &agent.checkpointed(),
             used: &used,
         };
-        validation::operation(operation, &context).map_err(|why| on_agent(why.to_string()))?;
+        validation::operation(operation, &context).map_err(|why| match why {
+            // compat: a part that is not there counts among the resources.
+            InvalidOperation::Missing { .. } => {
+                format!("Operation attempted with invalid resources: {why}")
+            }
+            why => on_agent(why.to_string()),
+        })?;
         permissions::operate(owner, operation)?;
         check_disks(purse, operation)?;
         check_volumes(agent, operation)

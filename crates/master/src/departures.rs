@@ -189,7 +189,7 @@ impl Reign {
         verdict: &Verdict,
         to: AgentFate,
     ) {
-        self.agents.recovered.remove(id);
+        self.agents.expect_no_more(id);
         let Some(agent) = self.agents.get(id) else {
             self.agents.returning.remove(id);
             let agent = id.clone();

@@ -8,7 +8,7 @@ use v1::TaskState;
 use v1::task_status::Reason;
 
 use crate::accept::Purse;
-use crate::agents::{Agent, Executor};
+use crate::agents::{Agent, Agents, Executor};
 use crate::frameworks::{Framework, Task};
 use crate::master::Reign;
 use crate::registry::TaskRef;
@@ -18,11 +18,13 @@ use crate::turn::Turn;
 struct Books<'a> {
     framework: &'a Framework,
     agent: &'a Agent,
+    agents: &'a Agents,
 }
 
 impl Known for Books<'_> {
     fn is_live(&self, task: &TaskId) -> bool {
-        self.framework.tasks.contains_key(task)
+        // Beyond what Mesos looks at: after an election a task may live on an agent that is not back yet.
+        self.framework.tasks.contains_key(task) || self.agents.is_awaited(&self.framework.id, task)
     }
 
     fn is_unreachable(&self, task: &TaskId) -> bool {
@@ -58,6 +60,7 @@ impl Reign {
         let known = Books {
             framework: owner,
             agent,
+            agents: &self.agents,
         };
         check(&TaskContext {
             framework_id: framework,

@@ -243,7 +243,7 @@ impl Reign {
     /// An agent that this master has not had registered, with everything that runs on it.
     fn readmit(&mut self, turn: &mut Turn<'_>, back: Return) {
         let id = back.id.clone();
-        self.agents.recovered.remove(&id);
+        self.agents.expect_no_more(&id);
         if self.agents.recovered.is_empty() {
             turn.cancel(Timer::RecoveredAgents);
         }

@@ -65,7 +65,7 @@ impl Reign {
 
     fn expect_agents(&mut self, turn: &mut Turn<'_>) {
         for (id, record) in self.registry.agents() {
-            self.agents.recovered.insert(id.clone());
+            self.agents.expect(id, &record.digest);
             turn.changed(Delta::Agent(Box::new(recovered_view(&record.info))));
         }
         if !self.agents.recovered.is_empty() {

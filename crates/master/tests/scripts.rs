@@ -387,6 +387,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    awaited
     accept
     agent_changes
     agents

@@ -262,7 +262,6 @@ impl Cluster {
             agent_capabilities: capabilities(agent),
             resource_version_uuid: applies(agent).then(v1::Uuid::default),
             checkpointed_resources: known.checkpointed.to_wire(ResourceFormat::PostRefinement),
-            ..Default::default()
         };
         self.agent_sends(agent, message);
     }
