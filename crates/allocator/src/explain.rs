@@ -158,10 +158,14 @@ impl Allocator {
             let (stage, all) = (Stage::Guarantees, free.clone());
             self.decide(now_us, agent, stage, all, &mut rng, &mut unwatched);
             handed.append(&mut self.scratch.decided);
-            for (_, shape) in &handed {
+            // The second stage sees what the first one did to shares.
+            for (client, shape) in &handed {
                 free = self.shapes.without(&free, shape);
+                self.sorter.charge(*client, &shape.all);
+                self.change_idle(shape, false);
             }
         }
+        let promised = handed.len();
         let mut watch = Watch::new(client);
         self.decide(now_us, agent, Stage::Rest, free, &mut rng, &mut watch);
         handed.append(&mut self.scratch.decided);
@@ -169,6 +173,10 @@ impl Allocator {
             let account = self.account_of(*client);
             self.quotas.discharge(account, &shape.firm);
             self.quotas.free.add(&shape.firm);
+        }
+        for (client, shape) in &handed[..promised] {
+            self.sorter.uncharge(*client, &shape.all);
+            self.change_idle(shape, true);
         }
         self.wake.quota_in_the_way = in_the_way;
         self.outcome(client, &handed, watch.reason)

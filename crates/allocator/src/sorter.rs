@@ -464,6 +464,14 @@ impl Sorter {
         });
     }
 
+    /// Undoes a charge.
+    pub(crate) fn uncharge(&mut self, slot: u32, amounts: &Amounts) {
+        self.restand(slot, |standing| {
+            standing.allocated.subtract(amounts);
+            standing.count -= 1;
+        });
+    }
+
     /// The same without counting it as an allocation.
     pub(crate) fn recharge(&mut self, slot: u32, amounts: &Amounts) {
         self.restand(slot, |standing| standing.allocated.add(amounts));

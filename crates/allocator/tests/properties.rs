@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_allocator::{
-    AgentProfile, Allocator, Config, FrameworkProfile, Grant, Quota, Refusal, SorterKind,
+    AgentProfile, Allocator, Config, Explanation, FrameworkProfile, Grant, Quota, Refusal, Scoring,
+    SorterKind,
 };
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{ResourceName, Resources, Scalar};
@@ -99,12 +100,7 @@ fn answer(draws: &mut Rng, offered: &Resources) -> (Resources, Option<f64>) {
 }
 
 /// Frameworks accept, decline and finish at random; every grant made.
-fn random_life(sizes: &[i64], roles: &[&str], seed: u64, sorter: SorterKind) -> Vec<Grant> {
-    let config = Config {
-        role_sorter: sorter,
-        framework_sorter: sorter,
-        ..Config::default()
-    };
+fn random_life(sizes: &[i64], roles: &[&str], seed: u64, config: Config) -> Vec<Grant> {
     let mut cluster = Cluster::new(config, seed);
     cluster.add_agents(sizes);
     cluster.add_frameworks(roles);
@@ -141,6 +137,24 @@ fn random_life(sizes: &[i64], roles: &[&str], seed: u64, sorter: SorterKind) -> 
         cluster.allocator.audit().expect("the books");
     }
     all
+}
+
+/// Policies of all kinds.
+fn policies() -> impl Strategy<Value = Config> {
+    let sorter = prop::sample::select(&[SorterKind::Drf, SorterKind::Random]);
+    let names: Vec<&'static str> = Scoring::names().collect();
+    let scores = prop::sample::subsequence(names, 0..3);
+    (sorter, scores, any::<bool>(), any::<bool>()).prop_map(|(sorter, scores, charge, lengthen)| {
+        let scores = scores.into_iter().map(Scoring::named);
+        Config {
+            role_sorter: sorter,
+            framework_sorter: sorter,
+            scores: scores.collect::<Option<_>>().unwrap(),
+            charge_reservations: charge,
+            longest_refusal_us: lengthen.then_some(20_000_000),
+            ..Config::default()
+        }
+    })
 }
 
 const ROLES: [&str; 6] = ["*", "a", "a/b", "a/c", "d", "d/e/f"];
@@ -191,17 +205,62 @@ fn promised(cpus: i64) -> Quota {
 
 proptest! {
     #[test]
-    fn nothing_is_granted_twice(sizes in sizes(), roles in roles(), seed: u64) {
-        random_life(&sizes, &roles, seed, SorterKind::Drf);
-        random_life(&sizes, &roles, seed, SorterKind::Random);
+    fn nothing_is_granted_twice(
+        sizes in sizes(), roles in roles(), seed: u64, config in policies(),
+    ) {
+        random_life(&sizes, &roles, seed, config);
     }
 
     #[test]
-    fn the_same_calls_give_the_same_grants(sizes in sizes(), roles in roles(), seed: u64) {
-        for sorter in [SorterKind::Drf, SorterKind::Random] {
-            let once = random_life(&sizes, &roles, seed, sorter);
-            let again = random_life(&sizes, &roles, seed, sorter);
-            prop_assert_eq!(format!("{once:?}"), format!("{again:?}"));
+    fn the_same_calls_give_the_same_grants(
+        sizes in sizes(), roles in roles(), seed: u64, config in policies(),
+    ) {
+        let once = random_life(&sizes, &roles, seed, config.clone());
+        let again = random_life(&sizes, &roles, seed, config);
+        prop_assert_eq!(format!("{once:?}"), format!("{again:?}"));
+    }
+
+    /// With one agent, what is explained is what comes; and explaining changes nothing.
+    #[test]
+    fn explanations_come_true(
+        size in 1i64..9, roles in roles(), limit in 0i64..9, guarantee in 0i64..9, seed: u64,
+    ) {
+        let mut cluster = Cluster::with(&[size], &roles, seed);
+        let mut silent = Cluster::with(&[size], &roles, seed);
+        let (mut limited, mut promised) = (limited(limit), promised(guarantee));
+        limited.guarantees = Default::default();
+        promised.limits = BTreeMap::new();
+        for cluster in [&mut cluster, &mut silent] {
+            cluster.allocator.set_quota(0, &Role::from("a"), Some(&limited)).unwrap();
+            cluster.allocator.set_quota(0, &Role::from("d"), Some(&promised)).unwrap();
+        }
+        let mut draws = Rng::new(seed);
+        for _ in 0..30 {
+            let Some(at_us) = cluster.allocator.next_wake(cluster.now_us) else { break };
+            cluster.now_us = cluster.now_us.max(at_us);
+            let mut expected = BTreeMap::new();
+            for (at, role) in roles.iter().enumerate() {
+                let (id, role) = (framework_id(at), Role::from(*role));
+                let now_us = cluster.now_us;
+                let said = cluster.allocator.explain(now_us, &id, &role, &agent_id(0));
+                if let Explanation::Offered(what) = said {
+                    expected.insert(id, *what);
+                }
+            }
+            cluster.allocator.audit().expect("the books");
+            silent.now_us = cluster.now_us;
+            let grants = cluster.allocator.allocate(cluster.now_us, &mut cluster.rng);
+            let same = silent.allocator.allocate(silent.now_us, &mut silent.rng);
+            prop_assert_eq!(&grants, &same);
+            if cluster.allocator.last_run().agents > 0 {
+                let came = grants.iter().map(|it| (it.framework.clone(), it.resources.clone()));
+                prop_assert_eq!(expected, came.collect::<BTreeMap<_, _>>());
+            }
+            for grant in &grants {
+                let (unused, seconds) = answer(&mut draws, &grant.resources);
+                cluster.give_back(grant, &unused, seconds);
+                silent.give_back(grant, &unused, seconds);
+            }
         }
     }
 
