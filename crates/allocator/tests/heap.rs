@@ -1,0 +1,92 @@
+//! A round over agents that everybody has refused takes nothing from the heap for each pair of agent
+//! and framework.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::alloc::System;
+use std::collections::BTreeSet;
+
+use meseta_allocator::{
+    AgentProfile, Allocator, Config, FrameworkCapabilities, FrameworkProfile, Refusal,
+};
+use meseta_model::ids::{AgentId, FrameworkId};
+use meseta_model::resources::{Kind, Resource, ResourceName, Resources, Scalar, Value};
+use meseta_model::rng::Rng;
+use meseta_model::roles::Role;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const AGENTS: usize = 50;
+
+/// Half of the frameworks understand revocable resources, of which every agent has some.
+fn profile(at: usize) -> FrameworkProfile {
+    FrameworkProfile {
+        roles: BTreeSet::from([Role::default()]),
+        capabilities: FrameworkCapabilities {
+            revocable_resources: at.is_multiple_of(2),
+            ..FrameworkCapabilities::default()
+        },
+        active: true,
+        ..FrameworkProfile::default()
+    }
+}
+
+fn machine(at: usize) -> Resources {
+    let kind = Kind {
+        revocable: true,
+        ..Kind::default()
+    };
+    let spare = Value::Scalar(Scalar::from_whole(1));
+    let mut all = Resources::of(&[("cpus", 1.0 + at as f64), ("mem", 64.0)]);
+    all.add_resource(Resource::new(ResourceName::Cpus, spare, kind));
+    all
+}
+
+/// What a round takes from the heap, in pieces, once all is refused.
+fn pieces(frameworks: usize) -> usize {
+    let mut allocator = Allocator::new(Config::default());
+    let mut rng = Rng::new(1);
+    for at in 0..frameworks {
+        allocator.add_framework(0, &FrameworkId::from(format!("F{at}")), profile(at));
+    }
+    for at in 0..AGENTS {
+        let profile = AgentProfile {
+            total: machine(at),
+            ..AgentProfile::default()
+        };
+        allocator.add_agent(0, &AgentId::from(format!("A{at}")), profile, &[]);
+    }
+    let mut now_us = 0;
+    let mut idle_rounds = 0;
+    while idle_rounds < 3 {
+        now_us += 1_000_000;
+        let grants = allocator.allocate(now_us, &mut rng);
+        idle_rounds = if grants.is_empty() {
+            idle_rounds + 1
+        } else {
+            0
+        };
+        for grant in grants {
+            let refusal = Some(Refusal { seconds: 1e9 });
+            let (framework, role) = (&grant.framework, &grant.role);
+            let (agent, what) = (&grant.agent, &grant.resources);
+            allocator.recover(now_us, framework, role, agent, what, refusal);
+        }
+    }
+    assert!(allocator.counts().filters >= AGENTS * frameworks);
+    let region = Region::new(HEAP);
+    let grants = allocator.allocate(now_us + 1_000_000, &mut rng);
+    let taken = region.change().allocations;
+    assert!(grants.is_empty());
+    assert_eq!(allocator.last_run().agents, AGENTS);
+    taken
+}
+
+#[test]
+fn nothing_is_taken_from_the_heap_for_a_pair() {
+    let (few, many) = (pieces(10), pieces(100));
+    // A few lists of the round itself.
+    assert!(few < AGENTS, "{few} for {AGENTS} agents");
+    assert!(many < AGENTS, "{many} with ten times as many frameworks");
+}
