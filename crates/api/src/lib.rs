@@ -45,4 +45,5 @@ pub use agent::{AgentApi, AgentConfig, Usage};
 pub use lead::Leadership;
 pub use logging::{Logs, Verbosity};
 pub use master::{MasterApi, MasterConfig};
+pub use metrics::LATER as LATER_METRICS;
 pub use server::{EPOCH_HEADER, Server};

@@ -11,7 +11,7 @@ use meseta_proto::from_json;
 use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::master::{Response, response};
 use serde_json::Value;
-use support::{MasterServed, golden, master};
+use support::{MasterServed, assert_shown_or_later, golden, master};
 
 /// What `/version` and the head of `/state` say: the release is ours.
 const HEAD: &str = r#""version":"1.11.0","meseta_version":"0.1.0","build_date":"2026-11-20 00:00:00 UTC","build_time":1795132800.0,"build_user":"""#;
@@ -345,36 +345,52 @@ async fn bodies_are_compressed_and_wrapped_on_request() {
     assert_eq!(answer.text(), plain);
 }
 
-fn names(text: &str) -> std::collections::BTreeSet<String> {
-    text.lines().map(ToOwned::to_owned).collect()
-}
-
-/// Families of Mesos's metrics that need parts that do not exist yet.
-const LATER: &[&str] = &[
-    "allocator/mesos/quota/roles//",
-    "master/operations/",
-    "registrar/",
-];
-
 #[tokio::test]
 async fn metrics_have_the_names_of_mesos() {
     let (master, _) = recorded().await;
-    // What the node says.
-    master.api.time("allocator/mesos/allocation_run_ms", 0.5);
-    master
-        .api
-        .time("allocator/mesos/allocation_run_latency_ms", 2.0);
+    // What the node measures.
+    for name in [
+        "allocator/mesos/allocation_run_ms",
+        "allocator/mesos/allocation_run_latency_ms",
+        "registrar/state_store_ms",
+    ] {
+        master.api.time(name, 1.5);
+    }
+    for name in [
+        "registrar/queued_operations",
+        "registrar/registry_size_bytes",
+        "registrar/state_fetch_ms",
+    ] {
+        master.api.set_gauge(name, 1.0);
+    }
     let filters = "allocator/mesos/offer_filters/roles/*/active".to_owned();
     master.api.set_gauges("roles", vec![(filters, 1.0)]);
     let snapshot: Value =
         serde_json::from_str(&document(&master, "/metrics/snapshot").await).unwrap();
     let ours: std::collections::BTreeSet<String> =
         snapshot.as_object().unwrap().keys().cloned().collect();
-    let missing: Vec<String> = names(&golden("master/metrics.txt"))
-        .into_iter()
-        .filter(|name| !ours.contains(name) && !LATER.iter().any(|later| name.starts_with(later)))
-        .collect();
-    assert_eq!(missing, Vec::<String>::new());
+    assert_shown_or_later(&golden("master/metrics.txt"), &ours);
+    let framework = |id: &str, suffix: &str| {
+        let is_it = |name: &&String| {
+            let rest = name.strip_prefix("master/frameworks/");
+            let rest = rest.and_then(|rest| rest.split_once('/'));
+            rest.is_some_and(|(_, rest)| rest == format!("{id}/{suffix}"))
+        };
+        ours.iter().any(|name| is_it(&name))
+    };
+    let state: Value = serde_json::from_str(&document(&master, "/state").await).unwrap();
+    let mut checked = 0;
+    for list in ["frameworks", "completed_frameworks"] {
+        for known in state[list].as_array().unwrap() {
+            for suffix in golden("master/framework_metrics.txt").lines() {
+                let id = known["id"].as_str().unwrap();
+                let suffix = suffix.replace("roles/*", &format!("roles/{}", role_of(known)));
+                assert!(framework(id, &suffix), "{id} {suffix}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 100, "{checked}");
     for (name, value) in [
         ("master/cpus_total", 8.0),
         ("master/cpus_used", 1.0),
@@ -398,6 +414,13 @@ async fn metrics_have_the_names_of_mesos() {
         open.text()
             .contains("\nmesos_master_tasks_finished_total 3\n")
     );
+}
+
+/// Of a framework in `/state`, whichever way it names its roles.
+fn role_of(framework: &Value) -> String {
+    let role = framework["role"].as_str();
+    let role = role.or_else(|| framework["roles"][0].as_str());
+    role.unwrap_or("*").to_owned()
 }
 
 fn id(framework: &str) -> FrameworkId {

@@ -124,7 +124,7 @@ async fn every_call_of_a_master_is_known() {
     }
     assert_eq!(
         (answered.len(), refused.len()),
-        (19, 17),
+        (20, 16),
         "{answered:?} {refused:?}"
     );
     assert!(master.events.try_recv().is_err());
@@ -169,7 +169,7 @@ async fn every_call_of_an_agent_is_known() {
     }
     assert_eq!(
         (answered.len(), refused.len()),
-        (15, 17),
+        (16, 16),
         "{answered:?} {refused:?}"
     );
 }

@@ -104,8 +104,6 @@ pub async fn start_with(
 
     let (events, received) = mpsc::channel(EVENTS);
     let (disk, finished) = start_disk(&meta)?;
-    let trash = work_dir.join("trash");
-    let trash = Trash::open(trash.clone()).map_err(StartError::path(&trash))?;
     let containers = containers(Reports::new(&events))?;
     let links = links(own, &events, |peer| Event::LinkBroken { peer });
     // Before the port opens, so that nothing comes before it. The channel has room: it is new.
@@ -120,6 +118,13 @@ pub async fn start_with(
         },
         events.clone(),
     );
+    let heard = api.clone();
+    let trash = work_dir.join("trash");
+    let trash = Trash::open(
+        trash.clone(),
+        Arc::new(move |succeeded| heard.removed(succeeded)),
+    )
+    .map_err(StartError::path(&trash))?;
     let measured = containers.clone();
     api.set_measure(move |id| measure(measured.as_ref(), id));
     let server = api.serve(listener).map_err(other)?;
@@ -133,6 +138,7 @@ pub async fn start_with(
         containers,
         events: events.clone(),
         work_dir,
+        collection: (config.core.gc_delay, config.core.gc_disk_headroom),
         trash,
         registered: registered_sender,
         exit: None,
@@ -316,6 +322,8 @@ struct Performer {
     containers: Arc<dyn Containers>,
     events: mpsc::Sender<Event>,
     work_dir: PathBuf,
+    /// How long sandboxes are kept on an empty disk, and the part of the disk to keep free.
+    collection: (Duration, f64),
     trash: Trash,
     registered: watch::Sender<bool>,
     exit: Option<String>,
@@ -415,12 +423,15 @@ impl Performer {
 
     fn measure(&self) {
         let (work_dir, events) = (self.work_dir.clone(), self.events.clone());
+        let (api, (delay, headroom)) = (self.api.clone(), self.collection);
         tokio::task::spawn_blocking(move || match rustix::fs::statvfs(&work_dir) {
             Ok(disk) if disk.f_blocks > 0 => {
                 let used = 1.0 - disk.f_bavail as f64 / disk.f_blocks as f64;
-                let _ = events.blocking_send(Event::DiskMeasured {
-                    used: used.clamp(0.0, 1.0),
-                });
+                let used = used.clamp(0.0, 1.0);
+                // Semantic 98, shown.
+                let age_secs = delay.as_secs_f64() * (1.0 - headroom - used).max(0.0);
+                api.set_gauge("slave/executor_directory_max_allowed_age_secs", age_secs);
+                let _ = events.blocking_send(Event::DiskMeasured { used });
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "cannot measure the disk"),

@@ -23,6 +23,7 @@ pub mod detect;
 mod machine_resources;
 pub mod master;
 pub mod pump;
+mod registrar;
 mod start;
 mod task_process;
 mod trash;

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use crate::agent::advertised;
 use crate::census::Watched;
 use crate::pump::{Perform, Pump};
+use crate::registrar::Registrar;
 use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
 
 /// How long what was sent last may take to leave.
@@ -88,7 +89,9 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
             StartError::Other(format!("--whitelist: cannot read {shown}: {error}"))
         })?;
     }
-    tokio::spawn(forward_agreements(agreements, events.clone(), seed()?));
+    let registrar = Registrar::new(api.clone());
+    let heard = forward_agreements(agreements, registrar.clone(), events.clone(), seed()?);
+    tokio::spawn(heard);
     coordinator.campaign().map_err(other)?;
 
     let (_, finished) = mpsc::channel(1);
@@ -98,6 +101,7 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
         api,
         links,
         coordinator,
+        registrar,
         events,
         epoch: None,
         exit: None,
@@ -146,6 +150,7 @@ fn open_registry(registry: &Registry) -> Result<Opened, StartError> {
 /// Turns what is agreed on into the core's events, in order.
 async fn forward_agreements(
     mut agreements: Agreements,
+    registrar: Registrar,
     events: mpsc::Sender<Event>,
     mut seed: u64,
 ) {
@@ -192,6 +197,7 @@ async fn forward_agreements(
                 continue;
             }
         };
+        registrar.heard(&event);
         if events.send(event).await.is_err() {
             return;
         }
@@ -226,6 +232,7 @@ struct Performer {
     api: MasterApi,
     links: Links,
     coordinator: Box<dyn Coordinator>,
+    registrar: Registrar,
     events: mpsc::Sender<Event>,
     epoch: Option<u64>,
     exit: Option<String>,
@@ -237,11 +244,14 @@ impl Perform<Watched> for Performer {
     fn perform(&mut self, output: Output<Watched>) {
         match output {
             Output::Propose { seq, op } => {
+                self.registrar.proposed(seq);
                 if let Err(refusal) = self.coordinator.propose(seq.0, op) {
-                    self.later(Event::Refused {
+                    let refused = Event::Refused {
                         seq,
                         reason: refusal.to_string(),
-                    });
+                    };
+                    self.registrar.heard(&refused);
+                    self.later(refused);
                 }
             }
             // A master has no disk of its own.
@@ -260,13 +270,17 @@ impl Performer {
         match effect {
             Effect::Link(peer) => self.links.link(&peer),
             Effect::Unlink(peer) => self.links.unlink(&peer),
-            Effect::Send { from, to, message } => self.links.send(&from, &to, &message, self.epoch),
+            Effect::Send { from, to, message } => {
+                self.api.sent(&to, &message);
+                self.links.send(&from, &to, &message, self.epoch);
+            }
             Effect::SendEvent { stream, event } => self.api.send_event(&stream, &event),
             Effect::CloseStream(stream) => self.api.close_stream(&stream),
             Effect::Reply { request, outcome } => self.api.reply(request, outcome),
             Effect::Changed(delta) => self.changed(&delta),
             Effect::Count { counter, by } => self.api.count(counter, by),
             Effect::SnapshotRegistry { index, bytes } => {
+                self.registrar.snapshot(bytes.len());
                 if let Err(refusal) = self.coordinator.snapshot(index, bytes) {
                     tracing::warn!(index, %refusal, "registry snapshot refused");
                 }

@@ -6,16 +6,21 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Hears of each directory whether it could be removed.
+pub(crate) type Removed = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// Where directories wait to be deleted.
 pub(crate) struct Trash {
     directory: PathBuf,
     next: u64,
+    removed: Removed,
 }
 
 impl Trash {
     /// Opens `directory`, and deletes what an earlier process left there.
-    pub(crate) fn open(directory: PathBuf) -> io::Result<Self> {
+    pub(crate) fn open(directory: PathBuf, removed: Removed) -> io::Result<Self> {
         std::fs::create_dir_all(&directory)?;
         let mut next = 0;
         for entry in std::fs::read_dir(&directory)? {
@@ -25,9 +30,13 @@ impl Trash {
                 .to_str()
                 .and_then(|name| name.parse().ok());
             next = next.max(number.map_or(0, |number: u64| number.saturating_add(1)));
-            delete(entry.path());
+            delete(entry.path(), removed.clone());
         }
-        Ok(Self { directory, next })
+        Ok(Self {
+            directory,
+            next,
+            removed,
+        })
     }
 
     /// Takes a directory away. If it cannot be renamed (it is on another file system) this returns
@@ -36,27 +45,33 @@ impl Trash {
         let kept = self.directory.join(self.next.to_string());
         self.next += 1;
         match std::fs::rename(path, &kept) {
-            Ok(()) => delete(kept),
+            Ok(()) => delete(kept, self.removed.clone()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) => delete_now(path),
+            Err(_) => (self.removed)(delete_now(path)),
         }
     }
 }
 
-fn delete(path: PathBuf) {
-    tokio::task::spawn_blocking(move || delete_now(&path));
+fn delete(path: PathBuf, removed: Removed) {
+    tokio::task::spawn_blocking(move || removed(delete_now(&path)));
 }
 
-fn delete_now(path: &Path) {
+/// Whether it is gone.
+fn delete_now(path: &Path) -> bool {
     match std::fs::remove_dir_all(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(path = %path.display(), %error, "cannot remove a directory"),
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "cannot remove a directory");
+            false
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[tokio::test]
@@ -66,7 +81,13 @@ mod tests {
         std::fs::create_dir_all(directory.join("7/below")).expect("leftovers");
         std::fs::create_dir_all(used.join("below")).expect("a directory in use");
 
-        let mut trash = Trash::open(directory.clone()).expect("a trash");
+        let removed = Arc::new(AtomicUsize::new(0));
+        let count = removed.clone();
+        let hear = Arc::new(move |succeeded: bool| {
+            assert!(succeeded);
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut trash = Trash::open(directory.clone(), hear).expect("a trash");
         trash.take(&used);
         assert!(!used.exists());
         trash.take(&used);
@@ -75,5 +96,8 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(used.exists());
+        while removed.load(Ordering::Relaxed) < 2 {
+            tokio::task::yield_now().await;
+        }
     }
 }

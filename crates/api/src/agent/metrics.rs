@@ -1,10 +1,13 @@
 //! The agent's metrics: one table of what cores count, and the gauges that follow from the read model.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use meseta_agent::view::Counter;
 use meseta_model::resources::{ResourceName, Resources};
 use meseta_proto::mesos::v1::TaskState;
 
 use super::Agent;
+use super::phases::Phase;
 use crate::metrics::{Metric, Metrics, system};
 use crate::read::AgentRead;
 
@@ -65,19 +68,56 @@ impl Agent {
         metrics.gauge("slave/uptime_secs", self.started.elapsed().as_secs_f64());
         let registered = read.agent.as_ref().is_some_and(|agent| agent.registered);
         metrics.gauge("slave/registered", f64::from(u8::from(registered)));
+        self.executors(&mut metrics, &read);
+        self.removals.write(&mut metrics);
         tasks(&mut metrics, &read);
         resources(&mut metrics, &read);
         self.gauges.write(&mut metrics);
         system(&mut metrics);
         metrics.into_list()
     }
+
+    fn executors(&self, metrics: &mut Metrics, read: &AgentRead) {
+        let live = || read.runs().filter(|run| !run.completed);
+        for (name, phase) in [
+            ("slave/executors_registering", Phase::Registering),
+            ("slave/executors_running", Phase::Running),
+            ("slave/executors_terminating", Phase::Terminating),
+        ] {
+            let runs = live().filter(|run| self.phases.of(&run.view.container_id) == phase);
+            metrics.gauge(name, runs.count() as f64);
+        }
+    }
+}
+
+/// Directories that were removed, and those that could not be.
+#[derive(Debug, Default)]
+pub(super) struct Removals {
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Removals {
+    pub(super) fn add(&self, succeeded: bool) {
+        let count = if succeeded {
+            &self.succeeded
+        } else {
+            &self.failed
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn write(&self, metrics: &mut Metrics) {
+        let succeeded = self.succeeded.load(Ordering::Relaxed);
+        metrics.count("gc/path_removals_succeeded", succeeded);
+        let failed = self.failed.load(Ordering::Relaxed);
+        metrics.count("gc/path_removals_failed", failed);
+    }
 }
 
 fn tasks(metrics: &mut Metrics, read: &AgentRead) {
     let live = read.workloads.iter().filter(|workload| !workload.completed);
     metrics.gauge("slave/frameworks_active", live.count() as f64);
-    let running = read.runs().filter(|run| !run.completed);
-    metrics.gauge("slave/executors_running", running.count() as f64);
     for state in [
         TaskState::TaskStaging,
         TaskState::TaskStarting,

@@ -4,6 +4,7 @@ mod documents;
 mod executor;
 mod metrics;
 mod operator;
+mod phases;
 mod routes;
 mod views;
 
@@ -34,6 +35,8 @@ use crate::pending::Pending;
 use crate::read::AgentModel;
 use crate::server::{self, Called, Edge, Letter, Request, Server};
 use crate::streams::Streams;
+use metrics::Removals;
+use phases::Phases;
 
 /// What an agent's face knows from its start.
 #[derive(Debug, Clone)]
@@ -98,6 +101,8 @@ pub(crate) struct Agent {
     model: AgentModel,
     counters: Counters<Counter>,
     gauges: Gauges,
+    removals: Removals,
+    phases: Phases,
     files: Files,
     measure: OnceLock<Measure>,
     started: Instant,
@@ -130,6 +135,8 @@ impl AgentApi {
             model: AgentModel::default(),
             counters: Counters::default(),
             gauges: Gauges::default(),
+            removals: Removals::default(),
+            phases: Phases::default(),
             files,
             measure: OnceLock::new(),
             started: Instant::now(),
@@ -158,9 +165,12 @@ impl AgentApi {
     /// Takes in what became visible.
     pub fn apply(&self, delta: &Delta) {
         self.edge.attach(delta);
+        self.edge.phases.apply(delta);
         self.edge.model.apply(delta);
         if matches!(delta, Delta::Recovered) {
             self.edge.recovered.store(true, Ordering::Release);
+            let took_secs = self.edge.started.elapsed().as_secs_f64();
+            self.set_gauge("slave/recovery_time_secs", took_secs);
         }
     }
 
@@ -169,7 +179,12 @@ impl AgentApi {
         self.edge.counters.add(counter, by);
     }
 
-    /// Sets a metric that only the node knows, for example `gc/path_removals_pending`.
+    /// A directory that was no longer needed is gone, or could not be removed.
+    pub fn removed(&self, succeeded: bool) {
+        self.edge.removals.add(succeeded);
+    }
+
+    /// Sets a metric that only the node knows, for example `slave/executor_directory_max_allowed_age_secs`.
     pub fn set_gauge(&self, name: &'static str, value: f64) {
         self.edge.gauges.set(name, value);
     }
@@ -177,6 +192,7 @@ impl AgentApi {
     /// Writes an event to an executor's stream; the first one opens it. A stream that is gone is fine:
     /// the core is told by `StreamClosed`.
     pub fn send_event(&self, stream: &StreamId, event: &wire::Event) {
+        self.edge.phases.sent(stream, event);
         if let Some(stream) = self.edge.streams.get(stream) {
             stream.send(codec::record(stream.media_type, event));
         }
@@ -184,6 +200,7 @@ impl AgentApi {
 
     /// Ends an executor's stream behind what was written to it. No `StreamClosed` follows.
     pub fn close_stream(&self, stream: &StreamId) {
+        self.edge.phases.closed(stream);
         if let Some(stream) = self.edge.streams.remove(stream) {
             stream.end();
         }

@@ -4,10 +4,11 @@ use meseta_master::view::{Counter, FrameworkState};
 use meseta_model::resources::{ResourceName, Resources};
 use meseta_proto::mesos::v1::TaskState;
 
+use super::tallies::Tally;
 use super::{Master, roles};
 use crate::lead::Leadership;
 use crate::metrics::{Metric, Metrics, system};
-use crate::read::MasterRead;
+use crate::read::{FrameworkRead, MasterRead};
 
 /// Counters that are shown from the start, as 0.
 const COUNTERS: &[&str] = &[
@@ -168,6 +169,12 @@ impl Master {
         let read = self.model.read();
         agents(&mut metrics, &read);
         frameworks(&mut metrics, &read);
+        if self.config.publishes_per_framework_metrics() {
+            for known in &read.frameworks {
+                let tally = self.tallies.of(&known.framework.id);
+                framework(&mut metrics, known, &tally);
+            }
+        }
         resources(&mut metrics, &read);
         allocator(&mut metrics, &read);
         self.gauges.write(&mut metrics);
@@ -222,28 +229,55 @@ fn frameworks(metrics: &mut Metrics, read: &MasterRead) {
         let count = tasks.filter(|task| task.state == state).count();
         metrics.gauge(format!("master/tasks_{}", lower(state)), count as f64);
     }
-    for known in live() {
-        let framework = &known.framework;
-        let name = escape(&framework.view.info.name);
-        let prefix = format!("master/frameworks/{name}/{}", framework.id);
-        let subscribed = f64::from(u8::from(framework.view.connected));
-        metrics.gauge(format!("{prefix}/subscribed"), subscribed);
-        for state in LIVE {
-            let tasks = known.active.iter().chain(&known.unreachable);
-            let count = tasks.filter(|task| task.state == state).count();
-            let state = state.as_str_name().to_lowercase();
-            metrics.gauge(format!("{prefix}/tasks/active/{state}"), count as f64);
-        }
-        for role in roles::subscribed(&framework.view.info) {
-            let suppressed = framework
-                .view
-                .suppressed_roles
-                .iter()
-                .any(|known| known == role);
-            let name = format!("{prefix}/roles/{role}/suppressed");
-            metrics.gauge(name, f64::from(u8::from(suppressed)));
-        }
+}
+
+/// The states of one framework's tasks that are gauges: one more than of all tasks together.
+const FRAMEWORK_LIVE: [TaskState; 6] = [
+    TaskState::TaskStaging,
+    TaskState::TaskStarting,
+    TaskState::TaskRunning,
+    TaskState::TaskKilling,
+    TaskState::TaskUnknown,
+    TaskState::TaskUnreachable,
+];
+
+/// The states of tasks that are over.
+const TERMINAL: [TaskState; 8] = [
+    TaskState::TaskDropped,
+    TaskState::TaskError,
+    TaskState::TaskFailed,
+    TaskState::TaskFinished,
+    TaskState::TaskGone,
+    TaskState::TaskGoneByOperator,
+    TaskState::TaskKilled,
+    TaskState::TaskLost,
+];
+
+/// `master/frameworks/NAME/ID/…`, completed ones too until they are forgotten.
+fn framework(metrics: &mut Metrics, known: &FrameworkRead, tally: &Tally) {
+    let framework = &known.framework;
+    let name = escape(&framework.view.info.name);
+    let prefix = format!("master/frameworks/{name}/{}", framework.id);
+    let subscribed = f64::from(u8::from(framework.view.connected));
+    metrics.gauge(format!("{prefix}/subscribed"), subscribed);
+    for state in FRAMEWORK_LIVE {
+        let tasks = known.active.iter().chain(&known.unreachable);
+        let count = tasks.filter(|task| task.state == state).count();
+        let state = state.as_str_name().to_lowercase();
+        metrics.gauge(format!("{prefix}/tasks/active/{state}"), count as f64);
     }
+    for state in TERMINAL {
+        let count = known.ended.get(&state).copied().unwrap_or(0);
+        let state = state.as_str_name().to_lowercase();
+        metrics.count(format!("{prefix}/tasks/terminal/{state}"), count);
+    }
+    for role in roles::subscribed(&framework.view.info) {
+        let mut suppressed = framework.view.suppressed_roles.iter();
+        let suppressed = suppressed.any(|known| known == role);
+        let name = format!("{prefix}/roles/{role}/suppressed");
+        metrics.gauge(name, f64::from(u8::from(suppressed)));
+    }
+    tally.write(metrics, &prefix);
 }
 
 /// A framework's name as part of a metric's: what is no plain character is percent-encoded.

@@ -7,6 +7,7 @@ mod roles;
 mod routes;
 mod scheduler;
 mod subscribers;
+mod tallies;
 mod views;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ use meseta_master::event::Event;
 use meseta_master::view::{Counter, Delta};
 use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, RequestId, StreamId};
+use meseta_model::upid::Upid;
+use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::scheduler as wire;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -33,6 +36,7 @@ use crate::read::MasterModel;
 use crate::server::{self, Called, Edge, Letter, Request, Server};
 use crate::streams::Streams;
 use subscribers::Subscribers;
+use tallies::Tallies;
 
 /// What a master's face knows from its start.
 #[derive(Debug, Clone)]
@@ -58,6 +62,12 @@ impl MasterConfig {
             logs: Logs::default(),
         }
     }
+
+    /// `--publish_per_framework_metrics`, as the flags have it.
+    fn publishes_per_framework_metrics(&self) -> bool {
+        let flag = self.flags.get("publish_per_framework_metrics");
+        flag.is_none_or(|value| !matches!(value.as_str(), "false" | "0"))
+    }
 }
 
 /// The HTTP face of one master. Cheap to clone; all methods may be called from any thread, and none
@@ -81,6 +91,7 @@ pub(crate) struct Master {
     model: MasterModel,
     subscribers: Subscribers,
     counters: Counters<Counter>,
+    tallies: Tallies,
     gauges: Gauges,
     timers: Timers,
     files: Files,
@@ -105,6 +116,7 @@ impl MasterApi {
             model: MasterModel::default(),
             subscribers: Subscribers::default(),
             counters: Counters::default(),
+            tallies: Tallies::default(),
             gauges: Gauges::default(),
             timers: Timers::default(),
             files,
@@ -136,6 +148,7 @@ impl MasterApi {
     /// Takes in what became visible, and tells it to who watches.
     pub fn apply(&self, delta: &Delta) {
         let edge = &self.edge;
+        edge.tallies.apply(delta);
         edge.subscribers.tell(|| edge.model.apply(delta));
     }
 
@@ -159,9 +172,15 @@ impl MasterApi {
         self.edge.timers.add(name, ms);
     }
 
+    /// An actor message went out. Those to drivers are counted as events of their frameworks.
+    pub fn sent(&self, to: &Upid, message: &Message) {
+        self.edge.tallies.sent_to(to, message);
+    }
+
     /// Writes an event to a scheduler's stream. A stream that is gone is fine: the core is told by
     /// `StreamClosed`.
     pub fn send_event(&self, stream: &StreamId, event: &wire::Event) {
+        self.edge.tallies.sent_over(stream, event);
         if let Some(stream) = self.edge.streams.get(stream) {
             stream.send(codec::record(stream.media_type, event));
         }
@@ -169,6 +188,7 @@ impl MasterApi {
 
     /// Ends a scheduler's stream behind what was written to it. No `StreamClosed` follows.
     pub fn close_stream(&self, stream: &StreamId) {
+        self.edge.tallies.closed(stream);
         if let Some(stream) = self.edge.streams.remove(stream) {
             stream.end();
         }
@@ -186,6 +206,7 @@ impl Edge for Master {
     }
 
     async fn deliver(&self, letter: Letter) {
+        self.tallies.received(&letter.from, &letter.message);
         let event = Event::MessageReceived {
             from: letter.from,
             caller: Caller::default(),

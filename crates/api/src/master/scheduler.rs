@@ -77,6 +77,7 @@ fn decide(master: &Arc<Master>, request: &Request) -> Result<Decision, Answer> {
         }
         _ => {}
     }
+    master.tallies.called(&call);
     let stream_id = stream_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let event = |request| Event::SchedulerCalled {
         request,
@@ -119,6 +120,7 @@ fn subscribe(
 impl Master {
     /// The connection of a stream is gone. Unless the core ended the stream itself, it is told.
     fn stream_gone(self: Arc<Self>, stream: StreamId) {
+        self.tallies.closed(&stream);
         if self.streams.remove(&stream).is_none() {
             return;
         }

@@ -1,12 +1,14 @@
 //! Metrics: what cores count, what follows from the read model, what the host says; under Mesos's
 //! names in `/metrics/snapshot`, and once more as OpenMetrics in `/metrics`.
 
+mod later;
 mod open;
 mod system;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use later::LATER;
 pub(crate) use open::{CONTENT_TYPE as OPEN_METRICS_TYPE, document as open_metrics};
 pub(crate) use system::{stats, system};
 

@@ -8,7 +8,7 @@ use meseta_master::view::{
 };
 use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use meseta_model::resources::Resources;
-use meseta_model::task_state::is_removable;
+use meseta_model::task_state::{is_removable, is_terminal};
 use meseta_proto::mesos::v1;
 
 use super::sequence::Sequence;
@@ -57,6 +57,7 @@ struct Known {
     unreachable: Sequence,
     completed: Sequence,
     executors: BTreeMap<(AgentId, ExecutorId), Arc<Executor>>,
+    ended: BTreeMap<v1::TaskState, u64>,
 }
 
 /// What a delta meant to who watches the cluster.
@@ -114,6 +115,8 @@ pub(crate) struct FrameworkRead {
     pub(crate) completed: Vec<Arc<Task>>,
     pub(crate) executors: Vec<Arc<Executor>>,
     pub(crate) offers: Vec<Arc<Offer>>,
+    /// Tasks that ended while this master led, by how.
+    pub(crate) ended: BTreeMap<v1::TaskState, u64>,
 }
 
 impl MasterModel {
@@ -157,6 +160,7 @@ impl Master {
                 completed: collect(&known.completed),
                 executors: known.executors.values().cloned().collect(),
                 offers: Vec::new(),
+                ended: known.ended.clone(),
             })
             .collect();
         for offer in self.offers.values() {
@@ -364,12 +368,16 @@ impl Master {
                 continue;
             };
             let (was, is) = (is_charged(list, task.state), is_charged(list, state));
+            let ends = is_terminal(state) && !is_terminal(task.state);
             task.update(state, status);
             if list == TaskList::Completed {
                 task.pack();
             }
-            if was != is {
-                let (agent, resources) = (task.agent.clone(), resources_of(task));
+            let changed = (was != is).then(|| (task.agent.clone(), resources_of(task)));
+            if ends {
+                *known.ended.entry(state).or_default() += 1;
+            }
+            if let Some((agent, resources)) = changed {
                 self.use_more(framework, &agent, &resources, is);
             }
             return;
@@ -490,6 +498,7 @@ impl Known {
             unreachable: Sequence::default(),
             completed: Sequence::default(),
             executors: BTreeMap::new(),
+            ended: BTreeMap::new(),
         }
     }
 

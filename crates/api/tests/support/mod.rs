@@ -68,12 +68,22 @@ pub type AgentServed = Served<AgentApi, meseta_agent::event::Event>;
 
 /// A leading master whose core's queue holds `room` events.
 pub async fn master_with(room: usize) -> MasterServed {
+    serve_master(room, |_| {}).await
+}
+
+/// A leading master of that configuration.
+pub async fn master_of(configure: impl FnOnce(&mut MasterConfig)) -> MasterServed {
+    serve_master(1_000, configure).await
+}
+
+async fn serve_master(room: usize, configure: impl FnOnce(&mut MasterConfig)) -> MasterServed {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (events, receiver) = mpsc::channel(room);
-    let config = MasterConfig {
+    let mut config = MasterConfig {
         hostname: "localhost".to_owned(),
         ..MasterConfig::new(listener.local_addr().unwrap())
     };
+    configure(&mut config);
     let api = MasterApi::new(config, events);
     api.set_leadership(Leadership::Leading);
     let server = api.serve(listener).unwrap();
@@ -248,4 +258,21 @@ impl Client {
 pub fn golden(name: &str) -> String {
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).expect(name)
+}
+
+/// Every metric of Mesos is shown, or listed as later; no list of what is later is out of date.
+#[track_caller]
+pub fn assert_shown_or_later(theirs: &str, ours: &std::collections::BTreeSet<String>) {
+    let is_later = |name: &str| {
+        let mut rows = meseta_api::LATER_METRICS.iter();
+        rows.any(|(begin, _)| name.starts_with(begin))
+    };
+    let missing: Vec<&str> = theirs
+        .lines()
+        .filter(|name| !ours.contains(*name) && !is_later(name))
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+    for name in ours {
+        assert!(!is_later(name), "{name} is shown already");
+    }
 }

@@ -80,7 +80,7 @@ pub const MASTER: &[Flag] = &[
     flag("memory_profiling", Bool, Some("false"), Refused("there is no heap profiler in the binary"), "Serve heap profiles"),
     flag("ip_discovery_command", Text, None, Refused("name the address with --ip"), "Command that prints the address"),
     flag("require_agent_domain", Bool, Some("false"), Refused("fault domains come later"), "Refuse agents without a domain"),
-    flag("publish_per_framework_metrics", Bool, Some("true"), Inert("metrics of single frameworks come with the whole API"), "Metrics of each framework"),
+    flag("publish_per_framework_metrics", Bool, Some("true"), Honoured, "Metrics of each framework"),
     flag("domain", Text, None, Honoured, "Region and zone of this master, in JSON; agents elsewhere are for REGION_AWARE frameworks"),
     flag("offer_constraints_re2_max_mem", Bytes, Some("4KB"), Honoured, "Memory bound of a constraint's pattern"),
     flag("offer_constraints_re2_max_program_size", Count, Some("100"), Honoured, "Size bound of a constraint's pattern"),

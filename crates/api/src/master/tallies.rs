@@ -1,0 +1,281 @@
+//! What each framework called and was sent, for `master/frameworks/…`: counted where it passes, on its
+//! way in and out.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use meseta_master::view::{Delta, FrameworkState};
+use meseta_model::edge::StreamId;
+use meseta_model::ids::{FrameworkId, OfferId};
+use meseta_model::upid::Upid;
+use meseta_proto::actor::Message;
+use meseta_proto::mesos::scheduler as v0;
+use meseta_proto::mesos::v1::offer::operation::Type as Operation;
+use meseta_proto::mesos::v1::scheduler::{self, Event, call, event};
+use meseta_proto::mesos::v1::{self, offer};
+
+use crate::metrics::Metrics;
+
+/// The frameworks that are known, bounded as they are: a tally goes when its framework is forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Tallies(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    frameworks: BTreeMap<FrameworkId, Tally>,
+    /// Whose events go over a stream, or to a driver.
+    streams: BTreeMap<StreamId, FrameworkId>,
+    drivers: BTreeMap<String, FrameworkId>,
+    /// Whose offers are out, to tell an answer to one of them from an answer to anything.
+    offers: BTreeMap<OfferId, FrameworkId>,
+}
+
+/// What one framework called and was sent.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Tally {
+    driver: Option<String>,
+    calls: BTreeMap<call::Type, u64>,
+    events: BTreeMap<event::Type, u64>,
+    operations: BTreeMap<Operation, u64>,
+    sent: u64,
+    accepted: u64,
+    declined: u64,
+    rescinded: u64,
+}
+
+/// A call over HTTP or of a driver, as far as it is counted.
+struct Called<'a> {
+    kind: call::Type,
+    accepted: &'a [v1::OfferId],
+    operations: &'a [offer::Operation],
+    declined: &'a [v1::OfferId],
+}
+
+impl<'a> From<&'a scheduler::Call> for Called<'a> {
+    fn from(call: &'a scheduler::Call) -> Self {
+        let accept = call.accept.as_ref();
+        let decline = call.decline.as_ref();
+        Self {
+            kind: call.r#type(),
+            accepted: accept.map_or(&[], |part| &part.offer_ids),
+            operations: accept.map_or(&[], |part| &part.operations),
+            declined: decline.map_or(&[], |part| &part.offer_ids),
+        }
+    }
+}
+
+impl<'a> From<&'a v0::Call> for Called<'a> {
+    fn from(call: &'a v0::Call) -> Self {
+        let accept = call.accept.as_ref();
+        let decline = call.decline.as_ref();
+        Self {
+            // The kinds have the same numbers in both.
+            kind: call::Type::try_from(call.r#type.unwrap_or_default()).unwrap_or_default(),
+            accepted: accept.map_or(&[], |part| &part.offer_ids),
+            operations: accept.map_or(&[], |part| &part.operations),
+            declined: decline.map_or(&[], |part| &part.offer_ids),
+        }
+    }
+}
+
+impl Tallies {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Learns which frameworks and offers there are.
+    pub(super) fn apply(&self, delta: &Delta) {
+        match delta {
+            Delta::Elected(_) => *self.lock() = State::default(),
+            Delta::Framework(view) => {
+                let Some(id) = view.info.id.as_ref().map(FrameworkId::from) else {
+                    return;
+                };
+                let over = view.state == FrameworkState::Completed;
+                let driver = view.pid.clone().filter(|_| !over);
+                self.lock().set_driver(&id, driver);
+            }
+            Delta::FrameworkForgotten(id) => self.lock().remove(id),
+            Delta::Offer(offer) => {
+                let id = FrameworkId::from(&offer.framework_id);
+                self.lock().offers.insert(OfferId::from(&offer.id), id);
+            }
+            Delta::OfferRemoved(offer) => {
+                self.lock().offers.remove(offer);
+            }
+            _ => {}
+        }
+    }
+
+    /// A framework called, over HTTP.
+    pub(super) fn called(&self, call: &scheduler::Call) {
+        let Some(id) = call.framework_id.as_ref().map(FrameworkId::from) else {
+            return;
+        };
+        self.lock().called(&id, &call.into());
+    }
+
+    /// A message came in: a driver's call, if it is one and from its driver.
+    ///
+    /// compat: the messages of older drivers are not counted as calls.
+    pub(super) fn received(&self, from: &Upid, message: &Message) {
+        let Message::SchedulerCall(call) = message else {
+            return;
+        };
+        let mut state = self.lock();
+        let id = state.drivers.get(&from.to_string()).cloned();
+        if let Some(id) = id {
+            state.called(&id, &(&**call).into());
+        }
+    }
+
+    /// An event goes over a stream. The first one says whose it is.
+    pub(super) fn sent_over(&self, stream: &StreamId, event: &Event) {
+        let mut state = self.lock();
+        if let Some(subscribed) = &event.subscribed {
+            let id = FrameworkId::from(&subscribed.framework_id);
+            if let Some(tally) = state.frameworks.get_mut(&id) {
+                // compat: of drivers it is not counted.
+                *tally.calls.entry(call::Type::Subscribe).or_default() += 1;
+            }
+            state.streams.insert(stream.clone(), id);
+        }
+        let offers = event.offers.as_ref().map_or(0, |part| part.offers.len());
+        let id = state.streams.get(stream).cloned();
+        if let Some(tally) = id.and_then(|id| state.frameworks.get_mut(&id)) {
+            tally.sent(event.r#type(), offers);
+        }
+    }
+
+    /// The stream is over.
+    pub(super) fn closed(&self, stream: &StreamId) {
+        self.lock().streams.remove(stream);
+    }
+
+    /// A message goes to a driver, or to whomever it may concern.
+    pub(super) fn sent_to(&self, to: &Upid, message: &Message) {
+        let (kind, offers) = match message {
+            Message::FrameworkRegistered(_) | Message::FrameworkReregistered(_) => {
+                (event::Type::Subscribed, 0)
+            }
+            Message::ResourceOffers(message) => (event::Type::Offers, message.offers.len()),
+            Message::RescindResourceOffer(_) => (event::Type::Rescind, 0),
+            Message::StatusUpdate(_) => (event::Type::Update, 0),
+            Message::ExecutorToFramework(_) => (event::Type::Message, 0),
+            Message::LostSlave(_) | Message::ExitedExecutor(_) => (event::Type::Failure, 0),
+            Message::FrameworkError(_) => (event::Type::Error, 0),
+            _ => return,
+        };
+        let mut state = self.lock();
+        let id = state.drivers.get(&to.to_string()).cloned();
+        if let Some(tally) = id.and_then(|id| state.frameworks.get_mut(&id)) {
+            tally.sent(kind, offers);
+        }
+    }
+
+    /// The tally of a framework, as of now.
+    pub(super) fn of(&self, framework: &FrameworkId) -> Tally {
+        let state = self.lock();
+        state.frameworks.get(framework).cloned().unwrap_or_default()
+    }
+}
+
+impl State {
+    fn called(&mut self, id: &FrameworkId, called: &Called<'_>) {
+        let Some(tally) = self.frameworks.get_mut(id) else {
+            return;
+        };
+        *tally.calls.entry(called.kind).or_default() += 1;
+        let own = |offer: &&v1::OfferId| self.offers.get(&OfferId::from(*offer)) == Some(id);
+        tally.accepted += called.accepted.iter().filter(own).count() as u64;
+        tally.declined += called.declined.iter().filter(own).count() as u64;
+        for operation in called.operations {
+            *tally.operations.entry(operation.r#type()).or_default() += 1;
+        }
+    }
+
+    fn set_driver(&mut self, id: &FrameworkId, driver: Option<String>) {
+        let tally = self.frameworks.entry(id.clone()).or_default();
+        if tally.driver == driver {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut tally.driver, driver.clone()) {
+            self.drivers.remove(&old);
+        }
+        if let Some(driver) = driver {
+            self.drivers.insert(driver, id.clone());
+        }
+    }
+
+    fn remove(&mut self, id: &FrameworkId) {
+        if let Some(driver) = self.frameworks.remove(id).and_then(|tally| tally.driver) {
+            self.drivers.remove(&driver);
+        }
+    }
+}
+
+impl Tally {
+    fn sent(&mut self, kind: event::Type, offers: usize) {
+        *self.events.entry(kind).or_default() += 1;
+        match kind {
+            event::Type::Offers => self.sent += offers as u64,
+            event::Type::Rescind => self.rescinded += 1,
+            _ => {}
+        }
+    }
+
+    /// Under `master/frameworks/NAME/ID`; what never happened too, as 0.
+    pub(super) fn write(&self, metrics: &mut Metrics, prefix: &str) {
+        self.write_calls(metrics, prefix);
+        self.write_events(metrics, prefix);
+        metrics.count(format!("{prefix}/operations"), 0);
+        for kind in OPERATIONS {
+            let count = self.operations.get(&kind).copied().unwrap_or(0);
+            let name = kind.as_str_name().to_lowercase();
+            metrics.count(format!("{prefix}/operations/{name}"), count);
+            metrics.count(format!("{prefix}/operations"), count);
+        }
+        for (name, count) in [
+            ("accepted", self.accepted),
+            ("declined", self.declined),
+            ("rescinded", self.rescinded),
+            ("sent", self.sent),
+        ] {
+            metrics.count(format!("{prefix}/offers/{name}"), count);
+        }
+    }
+
+    fn write_calls(&self, metrics: &mut Metrics, prefix: &str) {
+        metrics.count(format!("{prefix}/calls"), 0);
+        for kind in (1..=17).filter_map(|number| call::Type::try_from(number).ok()) {
+            let count = self.calls.get(&kind).copied().unwrap_or(0);
+            let name = kind.as_str_name().to_lowercase();
+            metrics.count(format!("{prefix}/calls/{name}"), count);
+            metrics.count(format!("{prefix}/calls"), count);
+        }
+    }
+
+    fn write_events(&self, metrics: &mut Metrics, prefix: &str) {
+        metrics.count(format!("{prefix}/events"), 0);
+        for kind in (1..=11).filter_map(|number| event::Type::try_from(number).ok()) {
+            let count = self.events.get(&kind).copied().unwrap_or(0);
+            let name = kind.as_str_name().to_lowercase();
+            metrics.count(format!("{prefix}/events/{name}"), count);
+            metrics.count(format!("{prefix}/events"), count);
+        }
+    }
+}
+
+/// Every operation that an ACCEPT may hold.
+pub(super) const OPERATIONS: [Operation; 10] = [
+    Operation::Create,
+    Operation::CreateDisk,
+    Operation::Destroy,
+    Operation::DestroyDisk,
+    Operation::GrowVolume,
+    Operation::Launch,
+    Operation::LaunchGroup,
+    Operation::Reserve,
+    Operation::ShrinkVolume,
+    Operation::Unreserve,
+];
