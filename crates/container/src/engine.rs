@@ -261,7 +261,7 @@ impl Engine {
         };
         let hard_now = crate::cgroup::usage::hard_bytes_now(cgroups, id);
         let steps = cgroups.update(id, &limits, hard_now);
-        if let Err(fault) = execute(&mut Linux { supervisor: None }, &steps) {
+        if let Err(fault) = execute(&mut Linux::default(), &steps) {
             tracing::warn!(container = %id, %fault, "the container keeps its bounds");
         }
     }

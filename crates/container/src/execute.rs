@@ -19,7 +19,8 @@ pub struct StepFault {
 ///
 /// # Errors
 ///
-/// [`StepFault`] of that step. After an [`Step::Execute`] that worked, nothing returns.
+/// [`StepFault`] of that step. After a [`Step::Execute`] or [`Step::CommandExecutor`] that worked,
+/// nothing returns.
 pub fn execute(kernel: &mut dyn Kernel, steps: &[Step]) -> Result<(), StepFault> {
     for step in steps {
         one(kernel, step).map_err(|error| StepFault {
@@ -34,6 +35,7 @@ pub fn execute(kernel: &mut dyn Kernel, steps: &[Step]) -> Result<(), StepFault>
 fn headline(step: &Step) -> String {
     match step {
         Step::Execute { program, .. } => format!("run {program}"),
+        Step::CommandExecutor { .. } => "go on as the command executor".to_owned(),
         step => step.to_string(),
     }
 }
@@ -60,6 +62,10 @@ fn one(kernel: &mut dyn Kernel, step: &Step) -> io::Result<()> {
         Step::DieWithSupervisor => kernel.die_with_supervisor(),
         Step::ChangeDirectory { path } => kernel.change_directory(path),
         Step::OpenOutput { output, path } => kernel.open_output(*output, path),
+        Step::CommandExecutor {
+            arguments,
+            environment,
+        } => Err(kernel.command_executor(arguments, environment)),
         Step::Execute {
             program,
             arguments,
@@ -137,6 +143,25 @@ mod tests {
         assert_eq!(
             fault.map_err(|fault| fault.to_string()),
             Err("cannot run /bin/x: entity not found".to_owned())
+        );
+    }
+
+    #[test]
+    fn nothing_follows_the_command_executor() {
+        let mut steps = every_step();
+        steps.truncate(1);
+        let (arguments, environment) = (vec!["x".to_owned()], BTreeMap::new());
+        let executor = Step::CommandExecutor {
+            arguments,
+            environment,
+        };
+        steps.insert(0, executor);
+        let mut kernel = Recording::default();
+        let fault = execute(&mut kernel, &steps);
+        assert_eq!(kernel.calls, ["command executor [\"x\"] {}"]);
+        assert_eq!(
+            fault.map_err(|fault| fault.to_string()),
+            Err("cannot go on as the command executor: entity not found".to_owned())
         );
     }
 

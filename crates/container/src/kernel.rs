@@ -43,6 +43,13 @@ pub trait Kernel {
     fn change_directory(&mut self, path: &str) -> io::Result<()>;
     /// See [`Step::OpenOutput`](crate::step::Step::OpenOutput).
     fn open_output(&mut self, output: Output, path: &str) -> io::Result<()>;
+    /// See [`Step::CommandExecutor`](crate::step::Step::CommandExecutor); comes back only when it
+    /// failed.
+    fn command_executor(
+        &mut self,
+        arguments: &[String],
+        environment: &BTreeMap<String, String>,
+    ) -> io::Error;
     /// See [`Step::Execute`](crate::step::Step::Execute); comes back only when it failed.
     fn execute(
         &mut self,
@@ -52,11 +59,16 @@ pub trait Kernel {
     ) -> io::Error;
 }
 
+/// The command executor's whole life, from its environment to its exit code.
+pub type CommandExecutor = fn(&BTreeMap<String, String>) -> i32;
+
 /// The kernel this process runs on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Linux {
     /// The process that [`Kernel::die_with_supervisor`] expects as its parent.
     pub supervisor: Option<Pid>,
+    /// What [`Kernel::command_executor`] goes on as; `None` where nobody asks for it.
+    pub command_executor: Option<CommandExecutor>,
 }
 
 /// Where programs are looked for when the environment has no `PATH` (`execvp(3)`).
@@ -163,6 +175,21 @@ impl Kernel for Linux {
             Output::Stderr => rustix::stdio::dup2_stderr(&file)?,
         }
         Ok(())
+    }
+
+    fn command_executor(
+        &mut self,
+        arguments: &[String],
+        environment: &BTreeMap<String, String>,
+    ) -> io::Error {
+        let Some(run) = self.command_executor else {
+            return io::ErrorKind::Unsupported.into();
+        };
+        // What an exec would have done: descriptors of the process before are not the executor's.
+        sys::close_from(3);
+        let _ = rustix::thread::set_name(c"meseta-executor");
+        sys::show_arguments(arguments);
+        std::process::exit(run(environment))
     }
 
     fn execute(
@@ -291,6 +318,16 @@ pub(crate) mod recording {
         }
         fn open_output(&mut self, output: Output, path: &str) -> io::Result<()> {
             self.note(format!("{output:?} {path}"))
+        }
+        fn command_executor(
+            &mut self,
+            arguments: &[String],
+            environment: &BTreeMap<String, String>,
+        ) -> io::Error {
+            let outcome = self.note(format!("command executor {arguments:?} {environment:?}"));
+            outcome
+                .err()
+                .unwrap_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         }
         fn execute(
             &mut self,

@@ -47,6 +47,7 @@ mod tree;
 pub use containerizer::{Config, Containerizer, Refusal};
 pub use fetch::fetch_main;
 pub use isolation::{Isolation, IsolationFlags, IsolationRefusal};
+pub use kernel::CommandExecutor;
 pub use plan::Roles;
 pub use supervise::launch_main;
 pub use task::{TaskFault, TaskProcess, TaskSpec, spawn_task};

@@ -37,7 +37,7 @@ pub struct Roles {
     pub launch: Vec<String>,
     /// Makes it call [`fetch_main`](crate::fetch_main).
     pub fetch: Vec<String>,
-    /// Makes it the command executor.
+    /// What `ps` shows of the command executor, which is not started but forked off a supervisor.
     pub command_executor: Vec<String>,
 }
 
@@ -371,18 +371,20 @@ fn output(output: Output) -> Step {
 
 fn become_program(spec: &LaunchSpec, around: &Surroundings<'_>) -> Result<Step, PlanRefusal> {
     let environment = spec.environment.clone();
-    let (program, arguments) = match &spec.program {
-        Program::CommandExecutor => (
-            around.roles.program.clone(),
-            role(around.roles, &around.roles.command_executor),
-        ),
-        Program::Command(command) => command_line(command)?,
-    };
-    Ok(Step::Execute {
-        program,
-        arguments,
-        environment,
-    })
+    match &spec.program {
+        Program::CommandExecutor => Ok(Step::CommandExecutor {
+            arguments: role(around.roles, &around.roles.command_executor),
+            environment,
+        }),
+        Program::Command(command) => {
+            let (program, arguments) = command_line(command)?;
+            Ok(Step::Execute {
+                program,
+                arguments,
+                environment,
+            })
+        }
+    }
 }
 
 /// `argv` of this binary in a role.

@@ -72,6 +72,13 @@ pub enum Step {
         /// Relative to the working directory.
         path: String,
     },
+    /// Go on as the command executor, in this very process. Nothing follows.
+    CommandExecutor {
+        /// What `ps` shows, from `argv[0]` on.
+        arguments: Vec<String>,
+        /// All of it; what the process itself was started with does not count any more.
+        environment: BTreeMap<String, String>,
+    },
     /// Become the program. Nothing follows.
     Execute {
         /// A path, or a bare name that is looked up in the `PATH` of `environment`.
@@ -147,6 +154,13 @@ impl fmt::Display for Step {
                 path,
             } => {
                 write!(f, "append standard error to {path}")
+            }
+            Self::CommandExecutor {
+                arguments,
+                environment,
+            } => {
+                let names: Vec<&str> = environment.keys().map(String::as_str).collect();
+                write!(f, "go on as {arguments:?} with {names:?}")
             }
             Self::Execute {
                 program,

@@ -4,7 +4,9 @@
 //! 1. It reads its [`Plan`] on standard input and prepares.
 //! 2. It is held until one byte comes on descriptor 1, a pipe from the agent. If the pipe closes
 //!    first, the agent is gone or gave up, and nothing is run.
-//! 3. It starts the fetcher, then the program, as children, and waits.
+//! 3. It starts the fetcher, then the program, as children, and waits. The command executor is a child
+//!    that goes on in this binary without an exec: that saves most of its start, and a megabyte of
+//!    relocated tables for each task.
 //! 4. When the program ends, or [`DESTROY_SIGNAL`] comes, it writes the wait status down, kills every
 //!    descendant until none is left, notes that too, and ends. As a child subreaper it inherits
 //!    every orphan below it, so nothing gets away by forking twice or starting a session.
@@ -22,7 +24,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions};
 
 use crate::execute::execute;
-use crate::kernel::Linux;
+use crate::kernel::{CommandExecutor, Linux};
 use crate::limits::{KILL_PAUSE, PLAN_BYTES, REASON_BYTES};
 use crate::plan::{FetchPlan, Plan};
 use crate::record::{NEVER_RELEASED, Record};
@@ -36,10 +38,11 @@ pub(crate) const GO: &[u8] = b"g";
 /// The supervisor's role. Gives the exit code: 0 when the container ran and is over, 1 when it never
 /// ran, 2 when there was no plan.
 ///
-/// To be called first thing in `main`, before any thread or runtime exists.
+/// To be called first thing in `main`, before any thread or runtime exists. Where the plan says so, a
+/// child goes on as `command_executor`.
 #[must_use]
-pub fn launch_main() -> i32 {
-    match Supervisor::begin() {
+pub fn launch_main(command_executor: CommandExecutor) -> i32 {
+    match Supervisor::begin(command_executor) {
         Ok(supervisor) => supervisor.run(),
         Err(reason) => {
             let _ = writeln!(io::stderr(), "this role is for the agent only: {reason}");
@@ -66,7 +69,7 @@ enum Waited {
 }
 
 impl Supervisor {
-    fn begin() -> Result<Self, String> {
+    fn begin(command_executor: CommandExecutor) -> Result<Self, String> {
         let alone = SingleThreaded::check().ok_or("more than one thread")?;
         sys::close_from(3);
         sys::block_signals();
@@ -101,6 +104,7 @@ impl Supervisor {
             alone,
             kernel: Linux {
                 supervisor: Some(own),
+                command_executor: Some(command_executor),
             },
         })
     }

@@ -64,11 +64,40 @@ pub fn execve(program: &CStr, arguments: &[CString], environment: &[CString]) ->
 
 /// Closes every descriptor from `first` up, whoever opened it.
 ///
-/// Only for a process that has just begun and owns no descriptor there yet.
+/// Only for a process that has just begun: it owns no descriptor there yet, or never comes back to
+/// whoever does.
 pub fn close_from(first: u32) {
     // SAFETY: takes integers only. Descriptors that an object of this process owns would be closed
-    // under it; the one caller runs this before it opens any.
+    // under it; one caller runs this before it opens any, the other in a fork that ends without
+    // using or dropping what was open before.
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
+
+/// Makes `ps` show these arguments for this process, as far as they fit in the room its own have.
+pub fn show_arguments(arguments: &[String]) {
+    let Some((start, end)) = arguments_area() else {
+        return;
+    };
+    let length = end - start;
+    let mut text = arguments.join("\0").into_bytes();
+    text.truncate(length - 1);
+    text.resize(length, 0);
+    let area = ptr::with_exposed_provenance_mut::<u8>(start);
+    // SAFETY: the kernel has put this process's arguments between these two addresses, in its
+    // writable stack. Nobody holds a reference to them: the standard library copies them when it is
+    // asked, and finds terminated strings afterwards too, since the last byte is zero.
+    unsafe { ptr::copy_nonoverlapping(text.as_ptr(), area, length) };
+}
+
+/// Where this process's arguments begin and end (`proc_pid_stat(5)`, fields 48 and 49).
+fn arguments_area() -> Option<(usize, usize)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in brackets may itself hold blanks; the field behind it is the third.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(48 - 3);
+    let start: usize = fields.next()?.parse().ok()?;
+    let end: usize = fields.next()?.parse().ok()?;
+    (start > 0 && start < end).then_some((start, end))
 }
 
 /// Who a process runs as.

@@ -328,13 +328,22 @@ fn root_runs_tasks_as_the_wanted_user() {
 }
 
 #[test]
-fn the_command_executor_is_this_binary_in_another_role() {
+fn the_command_executor_is_this_binary_with_nothing_of_its_supervisor() {
     as_everybody(|world| {
-        let mut spec = world.shell("a", "");
+        // Room for what `ps` shows comes from the supervisor's own arguments, the id among them.
+        let name = "a-name-as-long-as-those-of-agents";
+        let mut spec = world.shell(name, "");
         spec["shell"] = json!(null);
-        spec["environment"] = json!({ "TASK": "echo from the task; exit 4" });
+        let line = "echo from the task; tr '\\0' ' ' < /proc/$PPID/cmdline; echo; \
+                    cat /proc/$PPID/comm; ls /proc/$PPID/fd | wc -l; exit 4";
+        spec["environment"] = json!({ "TASK": line, "PATH": "/usr/bin:/bin" });
         assert_eq!(world.agent().run(&spec), 4 << 8);
-        assert_eq!(world.read("a", "stdout"), "from the task\n");
+        let out = world.read(name, "stdout");
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines[0], "from the task");
+        assert_eq!(lines[1].trim_end(), "meseta command-executor");
+        assert_eq!(lines[2], "meseta-executor");
+        assert_eq!(lines[3], "4", "in, out, err and the task's process");
     });
 }
 

@@ -4,7 +4,7 @@
 //! assembles them), and the command line speaks only the public API.
 //!
 //! Start reading at [`main`]: it first looks for the roles in which this same binary runs as a helper
-//! process of an agent (`launch`, `fetch`, `executor`), which must start fast and stay small, and only
+//! process of an agent (`launch`, `fetch`), which must start fast and stay small, and only
 //! then reads the command line.
 //!
 //! What holds: an error is one sentence on stderr that says what was wrong and what to do, and an exit

@@ -1,6 +1,8 @@
 //! The roles in which an agent starts this same binary again: supervisor of a container, fetcher,
-//! command executor. They are told apart by the first argument, before anything else is set up.
+//! command executor. They are told apart by the first argument, before anything else is set up; the
+//! command executor is forked off the supervisor, so no argument leads to it.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,16 +12,15 @@ use meseta_node::command_executor::{self, Environment};
 pub fn run_if_asked() -> Option<ExitCode> {
     let role = std::env::args().nth(1)?;
     let code = match role.as_str() {
-        "launch" => meseta_container::launch_main(),
+        "launch" => meseta_container::launch_main(command_executor),
         "fetch" => meseta_container::fetch_main(),
-        "command-executor" => command_executor(),
         _ => return None,
     };
     Some(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
-fn command_executor() -> i32 {
-    let environment = match Environment::read(&std::env::vars().collect(), seed()) {
+fn command_executor(variables: &BTreeMap<String, String>) -> i32 {
+    let environment = match Environment::read(variables, seed()) {
         Ok(environment) => environment,
         Err(error) => {
             eprintln!("meseta command-executor: {error}");

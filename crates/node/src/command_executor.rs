@@ -42,6 +42,8 @@ pub struct Environment {
     pub agent: String,
     /// The rest, for the core.
     pub core: Config,
+    /// All of it, which the task inherits.
+    pub variables: BTreeMap<String, String>,
 }
 
 impl Environment {
@@ -68,6 +70,7 @@ impl Environment {
         Ok(Self {
             agent: text("MESOS_AGENT_ENDPOINT")?,
             core,
+            variables: variables.clone(),
         })
     }
 }
@@ -101,6 +104,7 @@ pub async fn run(environment: Environment) -> u8 {
     let _ = events.try_send(Event::Started);
     let performer = Performer {
         agent: environment.agent,
+        variables: environment.variables,
         events,
         calls: None,
         subscription: None,
@@ -124,6 +128,7 @@ pub async fn run(environment: Environment) -> u8 {
 /// Opens subscriptions, sends calls, starts and signals the task.
 struct Performer {
     agent: String,
+    variables: BTreeMap<String, String>,
     events: mpsc::Sender<Event>,
     calls: Option<mpsc::UnboundedSender<executor::Call>>,
     subscription: Option<JoinHandle<()>>,
@@ -144,7 +149,9 @@ impl Perform<CommandExecutor> for Performer {
                     let _ = calls.send(*call);
                 }
             }
-            Effect::StartTask(task) => self.task = task_process::start(&task, &self.events),
+            Effect::StartTask(task) => {
+                self.task = task_process::start(&task, &self.variables, &self.events);
+            }
             Effect::SignalTask { signal } => {
                 if let Some(task) = &self.task {
                     task.signal(signal);

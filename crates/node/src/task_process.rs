@@ -29,11 +29,15 @@ impl TaskProcess {
     }
 }
 
-/// Starts the task's command with this process's environment and the command's own on top, and
+/// Starts the task's command with the executor's environment and the command's own on top, and
 /// reports its start and its end.
-pub fn start(task: &v1::TaskInfo, events: &mpsc::Sender<Event>) -> Option<TaskProcess> {
+pub fn start(
+    task: &v1::TaskInfo,
+    executor: &BTreeMap<String, String>,
+    events: &mpsc::Sender<Event>,
+) -> Option<TaskProcess> {
     let command = task.command.clone().unwrap_or_default();
-    let mut environment: BTreeMap<String, String> = std::env::vars().collect();
+    let mut environment = executor.clone();
     match resolve(&command.environment.clone().unwrap_or_default()) {
         Ok(variables) => environment.extend(variables),
         Err(unresolved) => {

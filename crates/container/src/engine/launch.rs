@@ -64,7 +64,7 @@ impl Engine {
                 record.path().display()
             )
         })?;
-        let started = execute(&mut Linux { supervisor: None }, &plan.place)
+        let started = execute(&mut Linux::default(), &plan.place)
             .map_err(|fault| fault.to_string())
             .and_then(|()| self.start(spec, &plan, &record));
         if started.is_err() && !self.containers.contains_key(id) {
@@ -109,6 +109,8 @@ impl Engine {
         let child = Command::new(&roles.program)
             .arg0(&roles.name)
             .args(&roles.launch)
+            // For `ps` only.
+            .arg(spec.container_id.to_string())
             .env_clear()
             .stdin(plan)
             .stdout(held)

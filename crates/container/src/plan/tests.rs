@@ -167,7 +167,7 @@ start
   change directory to /work/c1
   append standard output to stdout
   append standard error to stderr
-  run /proc/self/exe as [\"meseta\", \"command-executor\"] with [\"SECRET\"]
+  go on as [\"meseta\", \"command-executor\"] with [\"SECRET\"]
 kill
   kill /cg/mesos/c1
 "

@@ -23,9 +23,8 @@ use serde_json::{Value, json};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let code = match arguments.first().map(String::as_str) {
-        Some("launch") => launch_main(),
+        Some("launch") => launch_main(executor),
         Some("fetch") => fetch_main(),
-        Some("command-executor") => executor(),
         Some("agent") => agent(&arguments[1..]),
         _ => 64,
     };
@@ -33,9 +32,9 @@ fn main() {
 }
 
 /// Stands for the command executor: runs one task and passes its exit code on.
-fn executor() -> i32 {
+fn executor(environment: &BTreeMap<String, String>) -> i32 {
     let command = v1::CommandInfo {
-        value: Some(std::env::var("TASK").unwrap()),
+        value: Some(environment["TASK"].clone()),
         ..Default::default()
     };
     let task = spawn_task(&TaskSpec {
