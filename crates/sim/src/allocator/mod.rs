@@ -1,7 +1,7 @@
 //! Figures of the allocator: the shapes of Mesos's own allocator benchmarks, run against ours.
 //!
 //! Unlike the rest of this room this reads a clock, since time is what it is about; the allocator itself
-//! does not, and gives the same grants in every run. [`list`] names what is run when nothing is asked
+//! does not, and gives the same grants in every run. `list` names what is run when nothing is asked
 //! for, `shapes` and `quota_shapes` hold one function per shape, `mesos` what Mesos took for the same.
 //! `cargo bench -p meseta-allocator` compiles this same module, with a heap that counts.
 
