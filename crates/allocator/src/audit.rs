@@ -162,8 +162,8 @@ impl Allocator {
             }
             let ends = agent.filters.list().iter().map(|filter| filter.until_us);
             let next_us = ends.min().unwrap_or(u64::MAX);
-            check(agent.filters.next_end_us <= next_us, || {
-                format!("{} ends later than {next_us}", agent.id)
+            check(agent.filters.next_end_us == next_us, || {
+                format!("the first filter of {} ends at {next_us}", agent.id)
             })?;
             check(self.wheel.end_of(slot) == agent.filters.next_end_us, || {
                 format!("the wheel has another end for {}", agent.id)

@@ -41,7 +41,7 @@ pub(crate) struct Filter {
 pub(crate) struct Filters {
     /// Sorted by client.
     list: Vec<Filter>,
-    /// No filter ends before this.
+    /// When the first of them ends; `u64::MAX` without any.
     pub(crate) next_end_us: u64,
 }
 
@@ -66,6 +66,7 @@ impl Filters {
             .list
             .partition_point(|filter| filter.client < new.client);
         let mut at = begin;
+        let (new_end_us, mut first_gone) = (new.until_us, false);
         while let Some(old) = self.list.get(at)
             && old.client == new.client
         {
@@ -75,20 +76,25 @@ impl Filters {
             }
             if !stands || (old.until_us <= new.until_us && new.refused.contains(&old.refused)) {
                 era.filters -= u32::from(stands);
-                self.list.remove(at);
+                first_gone |= self.list.remove(at).until_us == self.next_end_us;
             } else {
                 at += 1;
             }
         }
         if at - begin >= limits::FILTERS_PER_CLIENT {
             let soonest = (begin..at).min_by_key(|at| self.list[*at].until_us);
-            self.list.remove(soonest.unwrap_or(begin));
+            let gone = self.list.remove(soonest.unwrap_or(begin));
+            first_gone |= gone.until_us == self.next_end_us;
             era.filters -= 1;
             at -= 1;
         }
-        self.next_end_us = self.next_end_us.min(new.until_us);
         self.list.insert(at, new);
         era.filters += 1;
+        self.next_end_us = if first_gone {
+            self.first_end()
+        } else {
+            self.next_end_us.min(new_end_us)
+        };
     }
 
     /// Drops what has ended or no longer stands, and says whether anything has ended that stood.
@@ -102,12 +108,16 @@ impl Filters {
             era.filters -= u32::from(stands && has_ended);
             stands && !has_ended
         });
-        let ends = self.list.iter().map(|filter| filter.until_us);
-        self.next_end_us = ends.min().unwrap_or(u64::MAX);
+        self.next_end_us = self.first_end();
         if self.list.capacity() > 2 * self.list.len() {
             self.list.shrink_to(self.list.len());
         }
         any_ended
+    }
+
+    fn first_end(&self) -> u64 {
+        let ends = self.list.iter().map(|filter| filter.until_us);
+        ends.min().unwrap_or(u64::MAX)
     }
 
     /// Drops everything.

@@ -9,9 +9,11 @@
 //! wire type, connection or storage, and makes no offers: ids and their life are the master's. It does
 //! not run by itself either: [`Allocator::next_wake`] says when [`Allocator::allocate`] should be called.
 //!
-//! **Where to start reading.** `cycle` decides; `wake` says when and for which agents; `sorter` keeps
-//! the shares; `quota` keeps promises and limits; `filter` remembers refusals. The rest of the face is
-//! in `frameworks`, `agents`, `ledger` (what is allocated) and `settings`.
+//! **Where to start reading.** `cycle` makes a run of visits, `visit` decides on one agent, `policy` holds
+//! what may be added to that; `wake` says when and for which agents; `sorter` keeps the shares; `quota`
+//! keeps promises and limits; `filter` remembers refusals, and `wheel` when they end; `explain` makes a
+//! visit to say why; `maintenance` asks frameworks to leave. The rest of the face is in `frameworks`,
+//! `agents`, `ledger` (what is allocated), `settings`, `census` and `stats` (for operators).
 //!
 //! **Invariants.** What is allocated on an agent never exceeds what it has, unless the agent itself came
 //! back with less. Shares, consumption and headroom equal a recount ([`Allocator::audit`]). Work follows
