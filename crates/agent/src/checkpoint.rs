@@ -275,8 +275,8 @@ impl Agent {
         }
     }
 
-    /// Recovery begins with the framework's infos. If an earlier write that held them failed, they
-    /// are written before anything of the framework goes on.
+    /// Recovery begins with the agent's own info, and goes on with the framework's. If an earlier write
+    /// that held them failed, they are written before anything of the framework goes on.
     fn save_framework_first(
         &mut self,
         out: &mut Outbox<'_>,
@@ -288,10 +288,16 @@ impl Agent {
         let (Some(found), Some(agent)) = (self.frameworks.get_mut(framework), &self.id) else {
             return false;
         };
-        if !std::mem::take(&mut found.unsaved) {
+        let own = std::mem::take(&mut self.registration.unsaved);
+        if !std::mem::take(&mut found.unsaved) && !own {
             return false;
         }
-        let writes = framework_writes(agent, found);
+        let mut writes = if own {
+            agent_writes(agent, &self.info)
+        } else {
+            Vec::new()
+        };
+        writes.extend(framework_writes(agent, found));
         let then = Then::Tasks {
             framework: framework.clone(),
             executor: executor.clone(),
@@ -312,6 +318,7 @@ impl Agent {
         tasks: &[TaskId],
         error: &str,
     ) {
+        self.registration.unsaved = true;
         if let Some(found) = self.frameworks.get_mut(framework) {
             found.unsaved = true;
         }

@@ -266,6 +266,10 @@ impl Agent {
         reconciliations: Vec<internal::ReconcileTasksMessage>,
         connection: Option<internal::MasterSlaveConnection>,
     ) {
+        if self.id.is_none() {
+            // Meant for one that was here before, and whose memory is gone: it would serve without an id.
+            return;
+        }
         if self.is_impostor(out, &agent_id) || !self.admitted(out, connection) {
             return;
         }

@@ -96,7 +96,12 @@ impl Agent {
             return Ok(plan);
         };
         let policy = self.config.reconfiguration_policy;
-        match compatibility::check(policy, &agent.info, &self.info) {
+        let checked = match self.config.recover {
+            Recover::Reconnect => compatibility::check(policy, &agent.info, &self.info),
+            // It registers with nobody, so what it has does not matter.
+            Recover::Cleanup => Ok(()),
+        };
+        match checked {
             Ok(()) => {
                 self.info.id = Some(agent.id.to_wire());
                 if self.info != agent.info {

@@ -69,7 +69,10 @@ fn agent_killed_while_it_starts(executor: &str) {
     eventually("all tasks are on the agent's disk", || {
         (cluster.agent_files("task.info") >= TASKS).then_some(())
     });
-    assert!(cluster.started().len() < TASKS, "nothing is left to be interrupted");
+    assert!(
+        cluster.started().len() < TASKS,
+        "nothing is left to be interrupted"
+    );
     for life in LIVES_MS {
         cluster.agent.kill();
         cluster.agent.restart();
@@ -120,6 +123,30 @@ fn without_checkpoints_the_tasks_of_a_lost_agent_are_lost() {
     );
     // compat: TASK_LOST even for partition-aware frameworks, as Mesos says it.
     assert_eq!(report["other_ends"]["TASK_LOST"], 10, "{report}");
+}
+
+#[test]
+fn a_cleanup_ends_what_the_agent_knew_and_what_it_did_not() {
+    let mut cluster = Cluster::start(&[], &[]);
+    let mut loads = Vec::new();
+    for extra in [&["--checkpoint"][..], &[]] {
+        let mut arguments = vec!["--tasks", "10", "--executor", "command"];
+        arguments.extend(["--task-ms", "600000", "--limit", "50"]);
+        arguments.extend(extra);
+        loads.push(cluster.load(&arguments));
+    }
+    eventually("all tasks have started", || {
+        (cluster.started().len() == 20).then_some(())
+    });
+    assert!(cluster.processes().len() >= 20);
+    let output = cluster.clean_up().expect("it starts");
+    for mut load in loads {
+        load.kill().expect("it waits for its tasks");
+        load.wait().expect("our child");
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(cluster.processes(), Vec::<String>::new());
 }
 
 #[test]

@@ -294,27 +294,47 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        // An agent that cleans up ends whatever the tests left running.
+impl Cluster {
+    /// Kills the agent and has another end everything that the first left; how that went.
+    pub fn clean_up(&mut self) -> Option<Output> {
         let _ = self.agent.child.kill();
         let _ = self.agent.child.wait();
         let mut arguments = self.agent.arguments.clone();
         arguments.push("--recover=cleanup".to_owned());
         arguments.push("--executor_shutdown_grace_period=1ms".to_owned());
-        let cleanup = Command::new(MESETA)
+        let mut cleanup = Command::new(MESETA)
             .args(arguments)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        if let Ok(mut cleanup) = cleanup {
-            let deadline = Instant::now() + Duration::from_secs(10);
-            while Instant::now() < deadline && matches!(cleanup.try_wait(), Ok(None)) {
-                std::thread::park_timeout(Duration::from_millis(10));
-            }
-            let _ = cleanup.kill();
-            let _ = cleanup.wait();
+            .stderr(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline && matches!(cleanup.try_wait(), Ok(None)) {
+            std::thread::park_timeout(Duration::from_millis(10));
         }
+        let _ = cleanup.kill();
+        cleanup.wait_with_output().ok()
+    }
+
+    /// Processes that were started with a path of this cluster in their environment, by command line.
+    pub fn processes(&self) -> Vec<String> {
+        let path = self.scratch.path("agent").display().to_string();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+            let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
+            let environment = String::from_utf8_lossy(&read("environ")).into_owned();
+            if environment.contains(&path) {
+                found.push(String::from_utf8_lossy(&read("cmdline")).replace('\0', " "));
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Whatever the test left running.
+        let _ = self.clean_up();
     }
 }
 
