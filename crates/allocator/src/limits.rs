@@ -37,3 +37,6 @@ pub const ROUND_DISTANCE_PER_AGENT_US: u64 = 20;
 /// Shapes that are kept at hand for the next agent that has the same; the newest takes the place of
 /// one with the same digest.
 pub const RECENT_SHAPES: usize = 256;
+
+/// Instructions of a program of RE2 that every one has, whatever the expression.
+pub const RE2_FRAME: usize = 4;

@@ -192,12 +192,25 @@ pub enum Refused {
     /// Oversubscribed resources that are not revocable.
     #[error("oversubscribed resources must be revocable")]
     NotRevocable,
-    /// An expression that does not compile within the configured bounds.
-    #[error("bad expression '{expression}': {reason}")]
+    /// An expression that does not compile.
+    #[error("Failed to construct regex from pattern '{expression}': {reason}")]
     BadExpression {
         /// As given.
         expression: String,
         /// What the compiler says.
         reason: String,
+    },
+    /// An expression beyond [`crate::PatternLimits::max_program_size`].
+    #[error(
+        "Regex '{expression}' is too complex: program size of {size} is larger than maximum of {most} \
+         allowed"
+    )]
+    ComplexExpression {
+        /// As given.
+        expression: String,
+        /// Instructions that it takes.
+        size: usize,
+        /// Instructions that it may take.
+        most: usize,
     },
 }

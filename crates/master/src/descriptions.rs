@@ -34,7 +34,7 @@ pub(crate) fn wishes(
                 rules.map(|rule| constraint(rule, limits)).collect()
             })
             .collect::<Result<Vec<Vec<_>>, String>>()
-            .map_err(|why| format!("Offer constraints for role '{role}' are not valid: {why}"))?;
+            .map_err(|why| format!("A role {role} has an invalid 'AttributeConstraint': {why}"))?;
         by_role.insert(Role::from(role.as_str()), RoleConstraints { groups });
     }
     Ok(Wishes {
@@ -87,9 +87,11 @@ fn selector(wire: &attribute_constraint::Selector) -> Result<Selector, String> {
             PseudoattributeType::Hostname => Ok(Selector::Hostname),
             PseudoattributeType::Region => Ok(Selector::Region),
             PseudoattributeType::Zone => Ok(Selector::Zone),
-            PseudoattributeType::Unknown => Err("an unknown pseudoattribute type".to_owned()),
+            PseudoattributeType::Unknown => Err("Unknown pseudoattribute type".to_owned()),
         },
-        _ => Err("exactly one selector must be set".to_owned()),
+        _ => Err("Exactly one of 'AttributeConstraint::Selector::name' or \
+                  'AttributeConstraint::Selector::pseudoattribute_type' must be set"
+            .to_owned()),
     }
 }
 
@@ -119,6 +121,6 @@ fn predicate(
     let mut set = set.into_iter().flatten();
     match (set.next(), set.next()) {
         (Some(predicate), None) => predicate,
-        _ => Err("exactly one predicate must be set".to_owned()),
+        _ => Err("Unknown predicate type".to_owned()),
     }
 }
