@@ -16,7 +16,7 @@ use crate::executor::Executor;
 use crate::framework::Framework;
 use crate::gc::Gc;
 use crate::outbox::Outbox;
-use crate::registration::Registration;
+use crate::registration::{CAPABILITIES, Registration};
 use crate::updates::Updates;
 use crate::view::{AgentView, Delta};
 
@@ -147,6 +147,7 @@ impl Agent {
             pid: self.pid.to_string(),
             master: self.registration.master.as_ref().map(Upid::to_string),
             registered: self.phase == Phase::Running,
+            capabilities: CAPABILITIES.to_wire(),
             total: self.total.to_wire(ResourceFormat::PostRefinement),
             start_time: self.start_time,
         })));

@@ -292,6 +292,7 @@ impl Agent {
         if !std::mem::take(&mut found.unsaved) && !own {
             return false;
         }
+        self.registration.saved_with_tasks |= own;
         let mut writes = if own {
             agent_writes(agent, &self.info)
         } else {
@@ -318,7 +319,8 @@ impl Agent {
         tasks: &[TaskId],
         error: &str,
     ) {
-        self.registration.unsaved = true;
+        // What failed may have been the agent's own info.
+        self.registration.unsaved |= self.registration.saved_with_tasks;
         if let Some(found) = self.frameworks.get_mut(framework) {
             found.unsaved = true;
         }

@@ -48,9 +48,6 @@ pub const COMPLETED_FRAMEWORKS: usize = 50;
 /// `MAX_COMPLETED_TASKS_PER_EXECUTOR`.
 pub const COMPLETED_TASKS_PER_EXECUTOR: usize = 200;
 
-/// Statuses kept per task for the views; the oldest is dropped. (Mesos: unbounded.)
-pub const STATUSES_PER_TASK: usize = 100;
-
 /// Unacknowledged updates kept per task. Past it a further one that is not terminal is refused with
 /// 429, so that the executor keeps it; a terminal one is always taken. (Mesos: unbounded.)
 pub const UNACKNOWLEDGED_UPDATES_PER_TASK: usize = 1000;

@@ -22,7 +22,7 @@ use crate::task::LiveTask;
 use crate::view::Counter;
 
 /// What this agent really does. A master asks nothing of it that is not here.
-const CAPABILITIES: AgentCapabilities = AgentCapabilities::NONE
+pub(crate) const CAPABILITIES: AgentCapabilities = AgentCapabilities::NONE
     .with(Type::MultiRole)
     .with(Type::HierarchicalRole)
     .with(Type::ReservationRefinement)
@@ -47,6 +47,8 @@ pub(crate) struct Registration {
     pub(crate) saved_epoch: Option<u64>,
     /// The id is not on disk yet.
     pub(crate) unsaved: bool,
+    /// It was written along with tasks once, because that had failed before.
+    pub(crate) saved_with_tasks: bool,
     /// Changes whenever the agent's resources do.
     pub(crate) resource_version: Bytes,
 }
@@ -63,6 +65,7 @@ impl Default for Registration {
             epoch: None,
             saved_epoch: None,
             unsaved: false,
+            saved_with_tasks: false,
             resource_version: Bytes::new(),
         }
     }

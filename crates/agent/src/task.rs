@@ -6,8 +6,6 @@ use meseta_model::task_state::is_terminal;
 use meseta_proto::mesos::v1;
 use v1::task_status::{Reason, Source};
 
-use crate::limits;
-
 /// Where a task is between its launch and the acknowledgement of its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -102,9 +100,6 @@ impl LiveTask {
             Phase::Queued | Phase::Launched => {}
         }
         task::push_status(&mut self.task, status);
-        if self.task.statuses.len() > limits::STATUSES_PER_TASK {
-            self.task.statuses.remove(0);
-        }
         self.task.state = status.state;
         if terminal {
             self.phase = Phase::Terminated;

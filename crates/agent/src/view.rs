@@ -68,6 +68,8 @@ pub struct AgentView {
     pub master: Option<String>,
     /// Registered with that master.
     pub registered: bool,
+    /// What it announces to masters: what it really does.
+    pub capabilities: Vec<v1::agent_info::Capability>,
     /// Everything it has, reservations and volumes applied.
     pub total: Vec<v1::Resource>,
     /// Seconds since the Unix epoch.

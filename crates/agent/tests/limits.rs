@@ -10,6 +10,7 @@ use meseta_agent::event::{Effect, Event, Timer};
 use meseta_agent::limits;
 use meseta_agent::view::Delta;
 use meseta_model::edge::{Outcome, RefusalKind};
+use meseta_model::limits::STATUSES_PER_TASK;
 use meseta_model::step::Effect as Wish;
 use meseta_proto::mesos::internal;
 use meseta_proto::mesos::v1;
@@ -207,7 +208,7 @@ fn unacknowledged_updates_are_bounded_but_for_the_last() {
 fn statuses_shown_per_task_are_bounded() {
     let mut script = with_executor();
     let mut shown = 0;
-    for n in 0..=limits::STATUSES_PER_TASK {
+    for n in 0..=STATUSES_PER_TASK {
         let state = if n % 2 == 0 {
             "TASK_RUNNING"
         } else {
@@ -219,7 +220,7 @@ fn statuses_shown_per_task_are_bounded() {
             }
         }
     }
-    assert_eq!(shown, limits::STATUSES_PER_TASK);
+    assert_eq!(shown, STATUSES_PER_TASK);
 }
 
 #[test]

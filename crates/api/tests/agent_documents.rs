@@ -51,7 +51,15 @@ impl Work {
     fn agent(&self) -> Delta {
         let info: Response = from_json(golden("agent/GET_AGENT.json").as_bytes()).unwrap();
         let info = info.get_agent.unwrap().agent_info.unwrap();
+        let capabilities = self.legacy["capabilities"].as_array().unwrap().iter();
+        let capabilities = capabilities.map(|name| {
+            let kind = v1::agent_info::capability::Type::from_str_name(name.as_str().unwrap());
+            v1::agent_info::Capability {
+                r#type: kind.map(|kind| kind as i32),
+            }
+        });
         Delta::Agent(Box::new(AgentView {
+            capabilities: capabilities.collect(),
             total: info.resources.clone(),
             info,
             pid: text(&self.legacy["pid"]),
@@ -159,18 +167,7 @@ impl Work {
 
 async fn recorded() -> (AgentServed, Work) {
     let work = Work::recorded();
-    let capabilities = work.legacy["capabilities"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|name| {
-            let kind = v1::agent_info::capability::Type::from_str_name(name.as_str().unwrap());
-            v1::agent_info::Capability {
-                r#type: kind.map(|kind| kind as i32),
-            }
-        });
-    let capabilities = capabilities.collect();
-    let agent = agent_with(|config| config.capabilities = capabilities).await;
+    let agent = agent_with(|_| {}).await;
     agent.api.apply(&work.agent());
     for delta in [
         work.frameworks(),

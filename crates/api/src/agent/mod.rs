@@ -17,11 +17,9 @@ use std::time::Instant;
 
 use meseta_agent::event::Event;
 use meseta_agent::view::{Counter, Delta};
-use meseta_model::capabilities::AgentCapabilities;
 use meseta_model::edge::{Outcome, Refusal, RequestId, StreamId};
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId};
 use meseta_proto::mesos::v1;
-use meseta_proto::mesos::v1::agent_info::capability::Type as Capability;
 use meseta_proto::mesos::v1::executor as wire;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -45,8 +43,6 @@ pub struct AgentConfig {
     pub address: SocketAddr,
     /// What `/flags` shows, by flag name.
     pub flags: BTreeMap<String, String>,
-    /// What the agent can do, for `/state`: what its core announces to masters.
-    pub capabilities: Vec<v1::agent_info::Capability>,
     /// How much the process logs, and where that is shown.
     pub logs: Logs,
 }
@@ -70,12 +66,6 @@ impl AgentConfig {
         Self {
             address,
             flags: BTreeMap::new(),
-            capabilities: AgentCapabilities::NONE
-                .with(Capability::MultiRole)
-                .with(Capability::HierarchicalRole)
-                .with(Capability::ReservationRefinement)
-                .with(Capability::TaskResourceLimits)
-                .to_wire(),
             logs: Logs::default(),
         }
     }

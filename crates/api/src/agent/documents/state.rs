@@ -17,7 +17,7 @@ pub(crate) fn state(read: &AgentRead, config: &AgentConfig) -> String {
     json::object(&mut out, |o| {
         version::fields(o);
         if let Some(view) = &read.agent {
-            agent(o, view, read, config);
+            agent(o, view, read);
         }
         for name in ["log_dir", "external_log_file"] {
             if let Some(value) = config.flags.get(name) {
@@ -35,14 +35,14 @@ pub(crate) fn state(read: &AgentRead, config: &AgentConfig) -> String {
     out
 }
 
-fn agent(o: &mut Object<'_>, view: &AgentView, read: &AgentRead, config: &AgentConfig) {
+fn agent(o: &mut Object<'_>, view: &AgentView, read: &AgentRead) {
     let total = Resources::from_wire(&view.total).unwrap_or_default();
     o.number("start_time", view.start_time);
     o.text("id", view.info.id.as_ref().map_or("", |id| &id.value));
     o.text("pid", &view.pid);
     o.text("hostname", &view.info.hostname);
     o.list("capabilities", |l| {
-        for capability in &config.capabilities {
+        for capability in &view.capabilities {
             l.text(capability.r#type().as_str_name());
         }
     });
