@@ -183,6 +183,32 @@ async fn a_peer_that_does_not_read_breaks_its_link_at_the_limit() {
     assert!(report.reason.contains("does not read"), "{report:?}");
 }
 
+/// The link's task has no turn before the last message, so that nothing leaves the queue meanwhile.
+#[tokio::test]
+async fn a_link_holds_so_many_messages() {
+    for (count, breaks) in [
+        (limits::LINK_QUEUE_MESSAGES, false),
+        (limits::LINK_QUEUE_MESSAGES + 1, true),
+    ] {
+        let (listener, address) = listener().await;
+        let (links, mut reports) = links();
+        let peer = Upid::new("slave(1)", address);
+        links.link(&peer);
+        let small = Message::from(internal::PongSlaveMessage {});
+        for _ in 0..count {
+            links.send("master", &peer, &small, None);
+        }
+        let (mut stream, _) = soon(listener.accept()).await.unwrap();
+        if breaks {
+            let report = soon(reports.recv()).await.unwrap();
+            assert!(report.reason.contains("does not read"), "{report:?}");
+        } else {
+            requests(&mut stream, count).await;
+            assert!(reports.try_recv().is_err());
+        }
+    }
+}
+
 #[tokio::test]
 async fn flush_returns_when_the_peer_is_gone() {
     let (listener, address) = listener().await;

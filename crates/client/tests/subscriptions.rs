@@ -307,3 +307,55 @@ async fn a_scheduler_may_speak_json() {
     assert_eq!(soon(subscription.events.next()).await.unwrap(), None);
     soon(script).await.unwrap();
 }
+
+/// Reads requests and answers one for each further one that arrives, but the first ones only once
+/// [`limits::PIPELINE_DEPTH`] and one wait: the client's reader has the first in hand. More never do.
+async fn answer_reluctantly(mut stream: TcpStream, calls: usize) {
+    let (mut reader, mut writer) = stream.split();
+    let (mut arrived, mut answered, mut tail) = (0, 0, Vec::new());
+    let most = limits::PIPELINE_DEPTH + 1;
+    while arrived < calls {
+        let mut piece = vec![0; 65536];
+        let read = soon(reader.read(&mut piece)).await.unwrap();
+        assert!(read > 0, "closed after {arrived}");
+        tail.extend_from_slice(&piece[..read]);
+        arrived += tail.windows(5).filter(|five| *five == b"POST ").count();
+        tail.drain(..tail.len().saturating_sub(4));
+        assert!(arrived - answered <= most, "{arrived} {answered}");
+        if arrived - answered == most {
+            answer(&mut writer, 1).await;
+            answered += 1;
+        }
+    }
+    answer(&mut writer, calls - answered).await;
+}
+
+async fn answer(writer: &mut (impl tokio::io::AsyncWrite + Unpin), count: usize) {
+    let answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".repeat(count);
+    soon(writer.write_all(&answer)).await.unwrap();
+}
+
+#[tokio::test]
+async fn so_many_calls_wait_for_their_answers_and_further_ones_wait_for_those() {
+    const CALLS: usize = 4 * limits::PIPELINE_DEPTH;
+    let (listener, address) = server().await;
+    let script = tokio::spawn(async move {
+        let (mut events, _) = listener.accept().await.unwrap();
+        request(&mut events).await;
+        events.write_all(STREAM).await.unwrap();
+        let (calls, _) = listener.accept().await.unwrap();
+        answer_reluctantly(calls, CALLS).await;
+        events
+    });
+    let client = impatient(&[&address]);
+    let subscription = soon(client.subscribe(&subscribe())).await.unwrap();
+    let mut sent = Vec::new();
+    for _ in 0..CALLS {
+        let one = soon(subscription.calls.send(&subscribe())).await;
+        sent.push(one.unwrap());
+    }
+    for sent in sent {
+        soon(sent.accepted()).await.unwrap();
+    }
+    script.await.unwrap();
+}

@@ -153,13 +153,21 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         }
     }
 
-    /// The whole next answer.
+    /// The whole next answer. One that is too long is refused as soon as that is known.
     pub(crate) async fn answer(&mut self) -> Result<Answer, HttpError> {
+        self.answer_within(limits::ANSWER_BODY_BYTES).await
+    }
+
+    async fn answer_within(&mut self, most: usize) -> Result<Answer, HttpError> {
         let head = self.head().await?;
         let mut body = BytesMut::new();
+        let too_long = || malformed("its body is too long");
+        if matches!(self.left, Left::Bytes(announced) if announced > most as u64) {
+            return Err(too_long());
+        }
         while let Some(piece) = self.piece().await? {
-            if body.len() + piece.len() > limits::ANSWER_BODY_BYTES {
-                return Err(malformed("its body is too long"));
+            if body.len() + piece.len() > most {
+                return Err(too_long());
             }
             body.extend_from_slice(&piece);
         }
@@ -326,5 +334,34 @@ mod tests {
             .unwrap();
         let error = runtime.block_on(answers(&input)).unwrap_err();
         assert_eq!(error, malformed("its headers are too long"));
+    }
+
+    fn only(input: &[u8], most: usize) -> Result<Answer, HttpError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(Reader::new(input).answer_within(most))
+    }
+
+    #[test]
+    fn a_body_of_any_framing_is_refused_beyond_the_limit() {
+        for input in [
+            &b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef"[..],
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\nabcdef",
+        ] {
+            assert_eq!(only(input, 6).unwrap().body, "abcdef");
+            assert_eq!(only(input, 5), Err(malformed("its body is too long")));
+        }
+        // Announced, and so refused before it comes.
+        let announced = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            limits::ANSWER_BODY_BYTES + 1
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let refused = runtime.block_on(answers(announced.as_bytes()));
+        assert_eq!(refused, Err(malformed("its body is too long")));
     }
 }

@@ -140,6 +140,15 @@ mod tests {
         assert_eq!(Scalar::try_from_f64(1e300), Err(BadScalar::OutOfRange));
         assert_eq!(Scalar::try_from_f64(-1e16), Err(BadScalar::OutOfRange));
         assert!(Scalar::try_from_f64(9e12).is_ok());
+        // The limit itself, and the next number that a double can tell from it.
+        let largest = SCALAR_LIMIT as f64 / 1000.0;
+        assert_eq!(
+            Scalar::try_from_f64(largest),
+            Ok(Scalar::from_thousandths(SCALAR_LIMIT))
+        );
+        for beyond in [largest.next_up(), (-largest).next_down()] {
+            assert_eq!(Scalar::try_from_f64(beyond), Err(BadScalar::OutOfRange));
+        }
     }
 
     #[test]
