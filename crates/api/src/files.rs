@@ -101,12 +101,16 @@ impl Files {
         .await
     }
 
-    /// A whole file.
+    /// A whole file, up to [`limits::DOWNLOAD_BYTES`].
     pub(crate) async fn download(&self, path: String) -> Result<Part, Answer> {
+        self.download_within(path, limits::DOWNLOAD_BYTES).await
+    }
+
+    async fn download_within(&self, path: String, most: u64) -> Result<Part, Answer> {
         let files = self.clone();
         off_thread(move || {
             let resolved = files.resolve(&path)?;
-            read(&resolved.real, 0, limits::DOWNLOAD_BYTES)
+            read(&resolved.real, 0, most)
         })
         .await
     }
@@ -192,5 +196,27 @@ fn failed(error: std::io::Error) -> Answer {
             StatusCode::INTERNAL_SERVER_ERROR,
             format!("Cannot read it: {error}\n"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_download_is_cut_off_at_the_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("long");
+        std::fs::write(&file, "0123456789").unwrap();
+        let files = Files::default();
+        files.attach("/long", &file);
+        for (most, data) in [(20, "0123456789"), (10, "0123456789"), (4, "0123")] {
+            let part = files.download_within("/long".to_owned(), most).await;
+            let expected = Part {
+                size: 10,
+                data: data.into(),
+            };
+            assert_eq!(part.unwrap(), expected);
+        }
     }
 }

@@ -248,3 +248,21 @@ async fn a_forgotten_run_is_no_longer_shown() {
         .await;
     assert_eq!(latest.code(), 404);
 }
+
+#[tokio::test]
+async fn a_listing_is_cut_off_at_the_limit() {
+    let (agent, root, real) = sandbox().await;
+    let crowded = root.path().join("sandbox/crowded");
+    std::fs::create_dir(&crowded).unwrap();
+    for number in 0..limits::DIRECTORY_ENTRIES {
+        std::fs::write(crowded.join(number.to_string()), "").unwrap();
+    }
+    let count = async || {
+        let path = format!("/files/browse?path={real}/crowded");
+        let entries = agent.get(&path).await.json();
+        entries.as_array().unwrap().len()
+    };
+    assert_eq!(count().await, limits::DIRECTORY_ENTRIES);
+    std::fs::write(crowded.join("one more"), "").unwrap();
+    assert_eq!(count().await, limits::DIRECTORY_ENTRIES);
+}

@@ -4,7 +4,9 @@
 mod support;
 
 use meseta_api::limits;
-use support::master;
+use meseta_master::view::{AgentFate, Delta};
+use meseta_model::ids::AgentId;
+use support::{master, master_of};
 
 #[tokio::test]
 async fn a_long_body_is_refused_before_it_is_read() {
@@ -95,4 +97,74 @@ async fn bytes_behind_a_subscription_do_not_hold_it_up() {
     let event = meseta_proto::mesos::v1::scheduler::Event::default();
     master.api.send_event(&stream, &event);
     assert_eq!(client.chunk().await.unwrap(), b"2\n{}");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_others_to_end() {
+    let master = master_of(|config| config.connections = 2).await;
+    let health = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (mut first, mut second) = (master.connect().await, master.connect().await);
+    first.write(health).await;
+    second.write(health).await;
+    assert_eq!(first.answer().await.code(), 200);
+    assert_eq!(second.answer().await.code(), 200);
+    // The kernel takes it, nobody answers it.
+    let mut third = master.connect().await;
+    third.write(health).await;
+    for _ in 0..100 {
+        first.write(health).await;
+        assert_eq!(first.answer().await.code(), 200);
+    }
+    assert!(third.has_heard_nothing());
+    drop(second);
+    assert_eq!(third.answer().await.code(), 200);
+}
+
+/// With the clock paused time passes when nothing else can happen.
+#[tokio::test(start_paused = true)]
+async fn idle_connections_are_closed() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let master = master().await;
+    // Begun and not finished; between two requests.
+    for said in [
+        "POST /api/v1 HTTP/1.1\r\nHost:",
+        "POST /api/v1/scheduler HTTP/1.1\r\nHost:",
+        "GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET",
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(master.address())
+            .await
+            .unwrap();
+        let begun = tokio::time::Instant::now();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let took = begun.elapsed();
+        assert!(
+            took >= limits::IDLE_TIMEOUT && took < 2 * limits::IDLE_TIMEOUT,
+            "{said:?} {took:?}"
+        );
+        assert_eq!(answer.starts_with(b"HTTP/1.1 200"), said.starts_with("GET"));
+    }
+}
+
+#[tokio::test]
+async fn unreachable_agents_are_counted_up_to_the_limit() {
+    let master = master().await;
+    let lose = |number: usize| {
+        master.api.apply(&Delta::AgentRemoved {
+            agent: AgentId::from(format!("a{number}")),
+            to: AgentFate::Unreachable,
+        });
+    };
+    let count = async || {
+        let state = master.get("/state-summary").await;
+        assert_eq!(state.code(), 200);
+        let metrics = master.get("/metrics/snapshot").await.json();
+        metrics["master/slaves_unreachable"].as_f64().unwrap()
+    };
+    (0..limits::UNREACHABLE_AGENTS).for_each(lose);
+    assert_eq!(count().await, limits::UNREACHABLE_AGENTS as f64);
+    lose(limits::UNREACHABLE_AGENTS);
+    assert_eq!(count().await, limits::UNREACHABLE_AGENTS as f64);
 }

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 use crate::answer::Answer;
 use crate::codec;
 use crate::files::Files;
+use crate::limits;
 use crate::logging::Logs;
 use crate::metrics::{Counters, Gauges};
 use crate::pending::Pending;
@@ -45,6 +46,8 @@ pub struct AgentConfig {
     pub flags: BTreeMap<String, String>,
     /// How much the process logs, and where that is shown.
     pub logs: Logs,
+    /// Connections that may be open at a time: [`limits::CONNECTIONS`].
+    pub connections: usize,
 }
 
 /// What a container is and takes at this moment.
@@ -67,6 +70,7 @@ impl AgentConfig {
             address,
             flags: BTreeMap::new(),
             logs: Logs::default(),
+            connections: limits::CONNECTIONS,
         }
     }
 }
@@ -141,7 +145,7 @@ impl AgentApi {
     /// # Errors
     /// The kernel does not tell the listener's address.
     pub fn serve(&self, listener: TcpListener) -> std::io::Result<Server> {
-        server::serve(listener, self.edge.clone())
+        server::serve(listener, self.edge.clone(), self.edge.config.connections)
     }
 
     /// Says how containers are measured, once. Without it `/containers` shows no statistics.

@@ -29,6 +29,7 @@ use crate::answer::Answer;
 use crate::codec;
 use crate::files::Files;
 use crate::lead::{Lead, Leadership};
+use crate::limits;
 use crate::logging::Logs;
 use crate::metrics::{Counters, Gauges, Timers};
 use crate::pending::Pending;
@@ -49,6 +50,8 @@ pub struct MasterConfig {
     pub flags: BTreeMap<String, String>,
     /// How much the process logs, and where that is shown.
     pub logs: Logs,
+    /// Connections that may be open at a time: [`limits::CONNECTIONS`].
+    pub connections: usize,
 }
 
 impl MasterConfig {
@@ -60,6 +63,7 @@ impl MasterConfig {
             hostname: address.ip().to_string(),
             flags: BTreeMap::new(),
             logs: Logs::default(),
+            connections: limits::CONNECTIONS,
         }
     }
 
@@ -132,7 +136,7 @@ impl MasterApi {
     /// # Errors
     /// The kernel does not tell the listener's address.
     pub fn serve(&self, listener: TcpListener) -> std::io::Result<Server> {
-        server::serve(listener, self.edge.clone())
+        server::serve(listener, self.edge.clone(), self.edge.config.connections)
     }
 
     /// Where the master stands from now on; at first nobody leads. Who watches a master that does not

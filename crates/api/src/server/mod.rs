@@ -118,22 +118,27 @@ impl Drop for Server {
     }
 }
 
-/// Serves a port until the result is dropped. Must be called within a tokio runtime.
+/// Serves a port until the result is dropped, with at most so many connections open. Must be called
+/// within a tokio runtime.
 ///
 /// # Errors
 /// The kernel does not tell the listener's address.
-pub(crate) fn serve<E: Edge>(listener: TcpListener, edge: Arc<E>) -> std::io::Result<Server> {
+pub(crate) fn serve<E: Edge>(
+    listener: TcpListener,
+    edge: Arc<E>,
+    connections: usize,
+) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
-    let task = tokio::spawn(accept(listener, edge));
+    let task = tokio::spawn(accept(listener, edge, connections));
     Ok(Server { address, task })
 }
 
 /// Connections are the set's tasks: they end with it.
-async fn accept<E: Edge>(listener: TcpListener, edge: Arc<E>) {
+async fn accept<E: Edge>(listener: TcpListener, edge: Arc<E>, most: usize) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < limits::CONNECTIONS => match accepted {
+            accepted = listener.accept(), if connections.len() < most => match accepted {
                 Ok((stream, peer)) => {
                     connections.spawn(run(stream, peer, edge.clone()));
                 }

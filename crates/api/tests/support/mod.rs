@@ -197,6 +197,12 @@ impl Client {
         read > 0
     }
 
+    /// Whether nothing at all has come yet.
+    pub fn has_heard_nothing(&self) -> bool {
+        let mut piece = [0];
+        self.buffer.is_empty() && self.stream.try_read(&mut piece).is_err()
+    }
+
     /// Status line and headers of the next answer.
     pub async fn head(&mut self) -> Answer {
         let end = loop {
