@@ -114,6 +114,7 @@ fn cluster() -> Vec<Delta> {
         start_time: 1.0,
         elected_time: 1.0,
         epoch: 1,
+        weights: Default::default(),
     };
     let agent = AgentView {
         info: v1::AgentInfo {

@@ -44,6 +44,7 @@ impl Cluster {
             start_time: self.master.start_time(),
             elected_time: self.master.elected_time(),
             epoch: 1,
+            weights: Default::default(),
         }))
     }
 

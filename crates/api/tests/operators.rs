@@ -391,6 +391,7 @@ async fn a_subscriber_gets_everything_then_every_change() {
         start_time: 1.0,
         elected_time: 1.0,
         epoch: 2,
+        weights: Default::default(),
     })));
     assert!(client.ends().await);
 }
@@ -533,6 +534,35 @@ async fn operators_set_the_logging_level() {
         "Failed to convert JSON into Call protobuf: \
          Missing required fields: set_logging_level.duration"
     );
+}
+
+#[tokio::test]
+async fn weights_are_shown_where_they_are_set() {
+    let master = master().await;
+    let plain = master.post(PATH, JSON, r#"{"type":"GET_WEIGHTS"}"#).await;
+    assert_eq!(plain.text(), r#"{"type":"GET_WEIGHTS"}"#);
+    master.api.apply(&Delta::Elected(Box::new(MasterView {
+        info: v1::MasterInfo::default(),
+        start_time: 1.0,
+        elected_time: 1.0,
+        epoch: 2,
+        weights: [("a/b".to_owned(), 2.5), ("c".to_owned(), 2.0)].into(),
+    })));
+    let all = master.get("/weights").await.text();
+    assert_eq!(
+        all,
+        r#"[{"role":"a/b","weight":2.5},{"role":"c","weight":2.0}]"#
+    );
+    let infos = master.post(PATH, JSON, r#"{"type":"GET_WEIGHTS"}"#).await;
+    assert_eq!(
+        infos.text(),
+        r#"{"type":"GET_WEIGHTS","get_weights":{"weight_infos":[{"weight":2.5,"role":"a/b"},{"weight":2.0,"role":"c"}]}}"#
+    );
+    master
+        .api
+        .apply(&framework("f", FrameworkState::Registered));
+    let roles = master.get("/roles").await.json();
+    assert_eq!(roles["roles"][0]["weight"], 1.0, "nobody said otherwise");
 }
 
 /// Paths of parts that do not exist yet: reading shows that there is nothing, changing is refused.

@@ -54,6 +54,9 @@ impl Reign {
             start_time: now,
             elected_time: now,
             epoch,
+            weights: (config.allocator.weights.iter())
+                .map(|(role, weight)| (role.to_string(), *weight))
+                .collect(),
         })));
         reign.expect_agents(turn);
         let known = reign.agents.recovered.len();

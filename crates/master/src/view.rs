@@ -3,6 +3,8 @@
 //!
 //! Allocated and offered totals are not here: they follow from tasks, executors and offers.
 
+use std::collections::BTreeMap;
+
 use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use meseta_proto::mesos::v1;
 
@@ -97,6 +99,8 @@ pub struct MasterView {
     pub elected_time: f64,
     /// The epoch of its reign.
     pub epoch: u64,
+    /// Weights of roles; 1 where absent.
+    pub weights: BTreeMap<String, f64>,
 }
 
 /// An agent as the master sees it.

@@ -165,8 +165,11 @@ fn read(master: &Master, kind: Type, accept: MediaType) -> Result<Answer, Answer
         Type::GetOperations => reply.whole("get_operations", response::GetOperations::default()),
         Type::GetTasks => reply.with("get_tasks", &views::get_tasks(&model.read(), accept)),
         Type::GetRoles => reply.whole("get_roles", views::get_roles(&model.read_without_tasks())),
-        // Nobody can set a weight, and Mesos says nothing at all then.
-        Type::GetWeights => reply.bare(),
+        Type::GetWeights => match views::get_weights(&model.read_without_tasks()) {
+            Some(weights) => reply.whole("get_weights", weights),
+            // Mesos says nothing at all then.
+            None => reply.bare(),
+        },
         Type::GetMaster => reply.whole("get_master", get_master(master)),
         Type::GetMaintenanceStatus => reply.whole(
             "get_maintenance_status",

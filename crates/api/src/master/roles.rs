@@ -24,8 +24,12 @@ pub(super) struct Role {
     pub(super) frameworks: BTreeSet<FrameworkId>,
 }
 
-/// Every role weighs the same until weights can be set.
-pub(super) const WEIGHT: f64 = 1.0;
+/// What a role weighs against its siblings.
+pub(super) fn weight(read: &MasterRead, role: &str) -> f64 {
+    let master = read.master.as_ref();
+    let set = master.and_then(|master| master.weights.get(role));
+    set.copied().unwrap_or(1.0)
+}
 
 /// Every role that a framework subscribed to, holds resources in, or that has reservations.
 pub(super) fn known(read: &MasterRead) -> BTreeMap<RoleName, Role> {

@@ -122,6 +122,9 @@ fn document(master: &Arc<Master>, endpoint: &str, request: &Request) -> Answer {
         }
         "tasks" => documents::tasks(&model.read(), query),
         "version" => version::document(),
+        "weights" if request.method == http::Method::GET => {
+            documents::weights(&model.read_without_tasks())
+        }
         other => return later::answer(other, request),
     };
     jsonp::answer(document, query)

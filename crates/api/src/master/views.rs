@@ -4,7 +4,7 @@ use meseta_master::view::FrameworkState;
 use meseta_model::resources::{ResourceFormat, ResourceName, Resources, Scalar};
 use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::master::response::{
-    GetAgents, GetExecutors, GetFrameworks, GetRoles, GetState, GetTasks, get_agents,
+    GetAgents, GetExecutors, GetFrameworks, GetRoles, GetState, GetTasks, GetWeights, get_agents,
     get_executors, get_frameworks,
 };
 
@@ -133,6 +133,18 @@ pub(super) fn get_state(read: &MasterRead, media_type: MediaType) -> Composed {
         .finish()
 }
 
+/// The body of GET_WEIGHTS, if any was set.
+pub(super) fn get_weights(read: &MasterRead) -> Option<GetWeights> {
+    let master = read.master.as_ref()?;
+    let infos = master.weights.iter().map(|(role, weight)| v1::WeightInfo {
+        weight: *weight,
+        role: Some(role.clone()),
+    });
+    (!master.weights.is_empty()).then(|| GetWeights {
+        weight_infos: infos.collect(),
+    })
+}
+
 /// The body of GET_ROLES.
 pub(super) fn get_roles(read: &MasterRead) -> GetRoles {
     let roles = roles::known(read).into_iter().map(|(name, role)| {
@@ -142,7 +154,7 @@ pub(super) fn get_roles(read: &MasterRead) -> GetRoles {
         resources.sort_by(|a, b| a.name.cmp(&b.name));
         v1::Role {
             name: name.as_str().to_owned(),
-            weight: roles::WEIGHT,
+            weight: roles::weight(read, name.as_str()),
             frameworks: role.frameworks.iter().map(|id| id.to_wire()).collect(),
             resources,
         }

@@ -10,7 +10,7 @@ mod state_summary;
 mod tasks;
 
 pub(super) use frameworks::frameworks;
-pub(super) use roles::roles;
+pub(super) use roles::{roles, weights};
 pub(super) use slaves::slaves;
 pub(super) use state::state;
 pub(super) use state_summary::state_summary;

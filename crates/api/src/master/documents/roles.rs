@@ -2,22 +2,37 @@
 
 use super::document;
 use crate::json::Object;
-use crate::master::roles::{Amounts, Role, WEIGHT, add_amounts, known};
+use crate::master::roles::{Amounts, Role, add_amounts, known, weight};
 use crate::read::MasterRead;
 
 pub(crate) fn roles(read: &MasterRead) -> String {
     document(|o| {
         o.list("roles", |l| {
             for (name, role) in known(read) {
-                l.object(|o| write(o, name.as_str(), &role));
+                l.object(|o| write(o, name.as_str(), weight(read, name.as_str()), &role));
             }
         });
     })
 }
 
-fn write(o: &mut Object<'_>, name: &str, role: &Role) {
+/// `/weights`: those that were set.
+pub(crate) fn weights(read: &MasterRead) -> String {
+    let set = read.master.as_ref().map(|master| &master.weights);
+    let mut out = String::new();
+    crate::json::list(&mut out, |l| {
+        for (role, weight) in set.into_iter().flatten() {
+            l.object(|o| {
+                o.text("role", role);
+                o.number("weight", *weight);
+            });
+        }
+    });
+    out
+}
+
+fn write(o: &mut Object<'_>, name: &str, weight: f64, role: &Role) {
     o.text("name", name);
-    o.number("weight", WEIGHT);
+    o.number("weight", weight);
     o.object("quota", |o| {
         o.text("role", name);
         o.object("guarantee", |_| {});
