@@ -45,6 +45,7 @@ fn one(kernel: &mut dyn Kernel, step: &Step) -> io::Result<()> {
         Step::MakeDirectory { path, mode, owner } => {
             kernel.make_directory(path, *mode, owner.as_deref())
         }
+        Step::Link { path, target } => kernel.link(path, target),
         Step::MakeCgroup { path } => kernel.make_cgroup(path),
         Step::WriteControl { path, value } => kernel.write_control(path, value),
         Step::NewSession => kernel.new_session(),
@@ -90,6 +91,10 @@ mod tests {
                 mode: 0o750,
                 owner: Some(text("ann")),
             },
+            Step::Link {
+                path: text("/latest"),
+                target: text("/s"),
+            },
             Step::MakeCgroup {
                 path: text("/cg/a"),
             },
@@ -120,8 +125,9 @@ mod tests {
         ]
     }
 
-    const EVERY_CALL: [&str; 12] = [
+    const EVERY_CALL: [&str; 13] = [
         "mkdir /s 750 Some(\"ann\")",
+        "link /latest /s",
         "mkcgroup /cg/a",
         "write /cg/a/cpu.shares 2",
         "setsid",

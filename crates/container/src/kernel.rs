@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 
@@ -18,6 +18,8 @@ use crate::sys;
 pub trait Kernel {
     /// See [`Step::MakeDirectory`](crate::step::Step::MakeDirectory).
     fn make_directory(&mut self, path: &str, mode: u32, owner: Option<&str>) -> io::Result<()>;
+    /// See [`Step::Link`](crate::step::Step::Link).
+    fn link(&mut self, path: &str, target: &str) -> io::Result<()>;
     /// See [`Step::MakeCgroup`](crate::step::Step::MakeCgroup).
     fn make_cgroup(&mut self, path: &str) -> io::Result<()>;
     /// See [`Step::WriteControl`](crate::step::Step::WriteControl).
@@ -85,6 +87,18 @@ impl Kernel for Linux {
             std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid))?;
         }
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    }
+
+    fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
+        match symlink(target, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made,
+        }
+        // Replaced in one step, so that whoever follows it always finds one of the two.
+        let beside = format!("{path}.new");
+        let _ = fs::remove_file(&beside);
+        symlink(target, &beside)?;
+        fs::rename(beside, path)
     }
 
     fn make_cgroup(&mut self, path: &str) -> io::Result<()> {
@@ -283,6 +297,9 @@ pub(crate) mod recording {
     impl Kernel for Recording {
         fn make_directory(&mut self, path: &str, mode: u32, owner: Option<&str>) -> io::Result<()> {
             self.note(format!("mkdir {path} {mode:o} {owner:?}"))
+        }
+        fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
+            self.note(format!("link {path} {target}"))
         }
         fn make_cgroup(&mut self, path: &str) -> io::Result<()> {
             self.note(format!("mkcgroup {path}"))

@@ -19,7 +19,8 @@
 //! - A launch is answered by `Launched` then exactly one of `Terminated` and `LaunchFailed`, or by
 //!   `LaunchFailed` alone.
 //! - `Terminated` means that no process of the container is left, whatever it did to get away.
-//! - Nothing of the framework runs before `release`; if the agent dies before, nothing ever does.
+//! - Nothing of the framework runs before `release`; if the agent dies before, nothing ever does, and
+//!   the next agent is told so ([`record::NEVER_RELEASED`]).
 //! - The wait status of the first process survives the agent, whoever of both dies first.
 //! - No signal goes to a process id that might have found a new owner.
 //! - `unsafe` is in `sys` only.

@@ -329,17 +329,26 @@ fn rlimits(spec: &LaunchSpec) -> &[v1::r_limit_info::RLimit] {
 }
 
 fn sandbox(spec: &LaunchSpec, user: Option<&str>) -> Vec<Step> {
+    if !spec.create_sandbox {
+        return Vec::new();
+    }
     let (path, owner) = (spec.sandbox.clone(), user.map(str::to_owned));
     let make = Step::MakeDirectory {
         path,
         mode: SANDBOX_MODE,
         owner,
     };
-    if spec.create_sandbox {
-        vec![make]
-    } else {
-        Vec::new()
-    }
+    [make].into_iter().chain(latest(&spec.sandbox)).collect()
+}
+
+/// compat: beside the runs of an executor, `latest` leads to the newest, by its absolute path
+/// (`slave/paths.cpp`, `createExecutorDirectory`).
+fn latest(sandbox: &str) -> Option<Step> {
+    let runs = Path::new(sandbox).parent()?;
+    runs.ends_with("runs").then(|| Step::Link {
+        path: runs.join("latest").to_string_lossy().into_owned(),
+        target: sandbox.to_owned(),
+    })
 }
 
 /// The end of being the agent's: user, fate, place. Only then are files opened, so that nothing a

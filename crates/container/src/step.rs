@@ -19,6 +19,13 @@ pub enum Step {
         /// `None`: whoever executes the step.
         owner: Option<String>,
     },
+    /// Let a symbolic link lead to this path, wherever it led before.
+    Link {
+        /// The link, absolute; its directory exists.
+        path: String,
+        /// Where it leads to, absolute.
+        target: String,
+    },
     /// Make a cgroup and its parents; one that exists is fine.
     MakeCgroup {
         /// Its directory.
@@ -120,6 +127,7 @@ impl fmt::Display for Step {
                     "make directory {path} with mode {mode:04o} for user {owner}"
                 )
             }
+            Self::Link { path, target } => write!(f, "link {path} to {target}"),
             Self::MakeCgroup { path } => write!(f, "make cgroup {path}"),
             Self::WriteControl { path, value } => write!(f, "write {value} to {path}"),
             Self::NewSession => write!(f, "start a new session"),

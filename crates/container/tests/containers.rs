@@ -299,6 +299,29 @@ fn a_parent_takes_those_nested_in_it_along() {
 }
 
 #[test]
+fn latest_leads_to_the_newest_run_of_an_executor() {
+    as_everybody(|world| {
+        let mut agent = world.agent();
+        let runs = world.sandbox("e").join("runs");
+        for name in ["first", "second", "third"] {
+            let mut spec = world.shell(name, "true");
+            spec["sandbox"] = json!(runs.join(name));
+            assert_eq!(agent.run(&spec), 0);
+            assert_eq!(
+                std::fs::read_link(runs.join("latest")).unwrap(),
+                runs.join(name)
+            );
+        }
+        let mut names: Vec<_> = std::fs::read_dir(&runs)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["first", "latest", "second", "third"]);
+    });
+}
+
+#[test]
 fn rlimits_hold() {
     as_everybody(|world| {
         let mut spec = world.shell("a", "ulimit -Sn; ulimit -Hn; ulimit -Sc");

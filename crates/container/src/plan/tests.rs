@@ -122,6 +122,7 @@ fn the_most_plan() {
     let spec = LaunchSpec {
         program: Program::CommandExecutor,
         user: Some("ann".to_owned()),
+        sandbox: "/work/runs/c1".to_owned(),
         create_sandbox: true,
         uris: vec![named, uri("/opt/tool", true)],
         limits: ContainerLimits {
@@ -143,7 +144,8 @@ place
   write 67108864 to /cg/mesos/c1/memory.low
   write 67108864 to /cg/mesos/c1/memory.max
 prepare
-  make directory /work/c1 with mode 0750 for user ann
+  make directory /work/runs/c1 with mode 0750 for user ann
+  link /work/runs/latest to /work/runs/c1
 fetch
   fetch http://h/a.tgz to d/x and extract it
   fetch /opt/tool and make it executable
@@ -153,7 +155,7 @@ fetch
   set umask 022
   change to user ann
   die with the supervisor
-  change directory to /work/c1
+  change directory to /work/runs/c1
   append standard error to stderr
   run /proc/self/exe as [\"meseta\", \"fetch\"] with [\"http_proxy\"]
 start
@@ -164,7 +166,7 @@ start
   set rlimit NOFILE to 64 of 128
   change to user ann
   die with the supervisor
-  change directory to /work/c1
+  change directory to /work/runs/c1
   append standard output to stdout
   append standard error to stderr
   go on as [\"meseta\", \"command-executor\"] with [\"SECRET\"]
@@ -172,6 +174,27 @@ kill
   kill /cg/mesos/c1
 "
     );
+}
+
+#[test]
+fn only_a_sandbox_that_is_made_among_runs_becomes_the_latest() {
+    let prepare = |sandbox: &str, create_sandbox| {
+        let spec = LaunchSpec {
+            sandbox: sandbox.to_owned(),
+            create_sandbox,
+            ..spec()
+        };
+        let plan = Host::new(false).plan(&spec).ok();
+        let steps = plan.map(|plan| plan.prepare).unwrap_or_default();
+        steps.iter().map(Step::to_string).collect::<Vec<_>>()
+    };
+    let made = |path: &str| format!("make directory {path} with mode 0750");
+    let link = "link /e/runs/latest to /e/runs/c".to_owned();
+    assert_eq!(prepare("/e/runs/c", true), [made("/e/runs/c"), link]);
+    assert_eq!(prepare("/e/runs/c", false), [""; 0]);
+    for elsewhere in ["/e/runs/c/containers/d", "/e/overruns/c", "/runs"] {
+        assert_eq!(prepare(elsewhere, true), [made(elsewhere)]);
+    }
 }
 
 #[test]
