@@ -55,6 +55,7 @@ impl Reign {
                 continue;
             };
             if known.is_some() {
+                self.confirm_executor(agent, &framework, &id);
                 continue;
             }
             let role = role_of(&resources, owner);
@@ -62,6 +63,7 @@ impl Reign {
             self.track(agent, &framework, &role, &resources);
             let executor = Executor {
                 info,
+                unconfirmed: false,
                 role,
                 resources,
                 tasks_share_cgroups: None,
@@ -87,7 +89,48 @@ impl Reign {
         assert!(tracked.is_ok(), "an agent is added before its tasks");
     }
 
-    /// Executors that the agent does not have any more.
+    /// An executor is there after all.
+    pub(crate) fn confirm_executor(
+        &mut self,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        id: &ExecutorId,
+    ) {
+        let agent = self.agents.get_mut(agent);
+        let executors = agent.and_then(|agent| agent.executors.get_mut(framework));
+        if let Some(executor) = executors.and_then(|executors| executors.get_mut(id)) {
+            executor.unconfirmed = false;
+        }
+    }
+
+    /// A task is over: if it was the last of those that an executor was to be started for, and nothing
+    /// was ever heard of that executor, then it was not started.
+    pub(crate) fn drop_if_never_started(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent: &AgentId,
+        framework: &FrameworkId,
+        id: &ExecutorId,
+    ) {
+        let host = self.agents.get(agent);
+        let executor = host.and_then(|host| host.executor(framework, id));
+        let waits = executor.is_some_and(|executor| executor.unconfirmed);
+        if waits && !self.has_live_tasks(agent, framework, id) {
+            self.remove_executor(turn, agent, framework, id);
+        }
+    }
+
+    fn has_live_tasks(&self, agent: &AgentId, framework: &FrameworkId, id: &ExecutorId) -> bool {
+        let tasks = self.frameworks.get(framework).map(|owner| &owner.tasks);
+        tasks.into_iter().flat_map(BTreeMap::values).any(|task| {
+            task.agent == *agent && task.executor.as_ref() == Some(id) && !is_terminal(task.state)
+        })
+    }
+
+    /// Executors that the agent does not have any more. One whose tasks live may be on its way to the
+    /// agent, behind what it says now: it counts until its tasks are over.
+    ///
+    /// compat: Mesos takes it off the books, and offers what it holds to others when it has started.
     pub(crate) fn drop_vanished_executors(
         &mut self,
         turn: &mut Turn<'_>,
@@ -115,7 +158,15 @@ impl Reign {
             .filter(|key| !reported.contains(key))
             .collect();
         for (framework, executor) in vanished {
-            self.remove_executor(turn, id, &framework, &executor);
+            if self.has_live_tasks(id, &framework, &executor) {
+                let agent = self.agents.get_mut(id);
+                let executors = agent.and_then(|agent| agent.executors.get_mut(&framework));
+                if let Some(known) = executors.and_then(|known| known.get_mut(&executor)) {
+                    known.unconfirmed = true;
+                }
+            } else {
+                self.remove_executor(turn, id, &framework, &executor);
+            }
         }
     }
 
@@ -149,6 +200,28 @@ impl Reign {
             self.adopt_task(turn, reference, shown, was_unreachable);
         }
         reported
+    }
+
+    /// What is over and in no book, of an agent that is connected: it was acknowledged, and the agent said
+    /// this before it knew. Words of its earlier life may come late as well, so that what lives is asked
+    /// about once more: an agent that has it says nothing to that.
+    pub(crate) fn leave_out_settled(&self, tasks: &mut Vec<v1::Task>) {
+        tasks.retain(|task| {
+            let framework = FrameworkId::from(&task.framework_id);
+            let owner = self.frameworks.get(&framework);
+            let known = owner.is_some_and(|owner| {
+                let id = TaskId::from(&task.task_id);
+                owner.tasks.contains_key(&id) || owner.unreachable.contains_key(&id)
+            });
+            known || !is_terminal(state_of(task))
+        });
+    }
+
+    /// Whether a task is in the books and not over.
+    pub(crate) fn is_live(&self, (framework, id): &(FrameworkId, TaskId)) -> bool {
+        let owner = self.frameworks.get(framework);
+        let task = owner.and_then(|owner| owner.tasks.get(id));
+        task.is_some_and(|task| !is_terminal(task.state))
     }
 
     /// The frameworks that an agent has something of and that were removed while it was away.

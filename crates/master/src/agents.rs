@@ -22,6 +22,9 @@ pub(crate) struct Executor {
     pub(crate) role: Role,
     /// Charged once, without allocation info.
     pub(crate) resources: Resources,
+    /// The agent came back without it while its tasks were on their way: it may be about to start, or
+    /// never to.
+    pub(crate) unconfirmed: bool,
     /// Whether its tasks share its cgroups; unknown of executors that an agent brought along.
     pub(crate) tasks_share_cgroups: Option<bool>,
 }

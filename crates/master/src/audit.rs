@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{Resource, Resources};
+use meseta_model::roles::Role;
 use meseta_model::task_state::is_terminal;
 use meseta_proto::mesos::v1::TaskState;
 use meseta_proto::mesos::v1::agent_info::capability::Type as Capability;
 
 use crate::agents::Agent;
+use crate::frameworks::Task;
 use crate::master::Reign;
 
 fn check(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
@@ -28,6 +30,7 @@ impl Reign {
     /// Counts again and compares. Work is proportional to the cluster.
     pub(crate) fn audit(&self) -> Result<(), String> {
         self.audit_allocations()?;
+        self.audit_allocator()?;
         self.audit_mirrors()?;
         self.audit_operations()?;
         self.audit_offers()
@@ -70,6 +73,55 @@ impl Reign {
         check(unknown.is_none(), || {
             format!("something is used on unknown agent {unknown:?}")
         })
+    }
+
+    /// What the allocator has down for every framework, role and agent is what its tasks, executors and
+    /// offers add up to there, and the rest of an agent is free. Shared volumes are counted elsewhere.
+    fn audit_allocator(&self) -> Result<(), String> {
+        let held = self.held();
+        let mut used: BTreeMap<&AgentId, Resources> = BTreeMap::new();
+        for ((agent, framework, role), ours) in &held {
+            let ours = ours.non_shared();
+            let theirs = self.allocator.held(framework, role, agent);
+            let theirs = theirs.map(|held| held.non_shared().unallocated());
+            check(theirs.unwrap_or_default() == ours, || {
+                format!("{framework} has {ours} in {role} on {agent}, the allocator disagrees")
+            })?;
+            *used.entry(*agent).or_default() += &ours;
+        }
+        for (id, agent) in &self.agents.registered {
+            let used = used.remove(id).unwrap_or_default();
+            let free = agent.total.non_shared().saturating_sub(&used);
+            let theirs = self.allocator.free(id).map(Resources::non_shared);
+            check(theirs.as_ref() == Some(&free), || {
+                format!("{free} is free on {id}, the allocator says {theirs:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn held(&self) -> BTreeMap<(&AgentId, &FrameworkId, &Role), Resources> {
+        let mut held: BTreeMap<(&AgentId, &FrameworkId, &Role), Resources> = BTreeMap::new();
+        for framework in self.frameworks.registered.values() {
+            let live = |task: &&Task| !is_terminal(task.state);
+            for task in framework.tasks.values().filter(live) {
+                let key = (&task.agent, &framework.id, &task.role);
+                *held.entry(key).or_default() += &task.resources;
+            }
+        }
+        for offer in self.offers.values() {
+            let key = (&offer.agent, &offer.framework, &offer.role);
+            *held.entry(key).or_default() += &offer.resources;
+        }
+        for (id, agent) in &self.agents.registered {
+            for (framework, executors) in &agent.executors {
+                for executor in executors.values() {
+                    let key = (id, framework, &executor.role);
+                    *held.entry(key).or_default() += &executor.resources;
+                }
+            }
+        }
+        held
     }
 
     /// What agents list of frameworks is what frameworks list of agents.

@@ -117,6 +117,8 @@ impl Reign {
         let over = agent.over.unwrap_or(Over::Unregistered);
         let verdict = Verdict::removed(&agent.info.hostname, over.text());
         turn.count(Counter::AgentRemovals(over.metric()));
+        // What it was asked about when it came back, and has not answered for.
+        self.unreachable_tasks_gone(turn, id, &verdict);
         self.forget_agent(turn, id, &verdict, AgentFate::Removed);
     }
 

@@ -205,6 +205,7 @@ impl Reign {
         });
         if let (Some(wanted), false) = (&info.executor, runs) {
             let executor = Executor {
+                unconfirmed: false,
                 role: purse.role.clone(),
                 resources: own_resources(&wanted.resources),
                 tasks_share_cgroups: shares_cgroups(info),

@@ -49,6 +49,7 @@ mod registration;
 pub mod registry;
 mod reign;
 mod subscribe;
+mod survey;
 mod tasks;
 mod turn;
 mod updates;
@@ -57,3 +58,4 @@ pub mod view;
 
 pub use config::{BadConfig, Config};
 pub use master::Master;
+pub use survey::Survey;

@@ -20,6 +20,7 @@ use crate::frameworks::{Connection, Frameworks};
 use crate::offers::Offer;
 use crate::proposals::Proposals;
 use crate::registry::Registry;
+use crate::survey::Survey;
 use crate::turn::Turn;
 use crate::view::Counter;
 
@@ -82,6 +83,12 @@ impl Master {
     /// What does not agree.
     pub fn audit(&self) -> Result<(), String> {
         self.reign.as_ref().map_or(Ok(()), |reign| reign.audit())
+    }
+
+    /// What is in the books; none as long as this master does not lead.
+    #[must_use]
+    pub fn survey(&self) -> Option<Survey> {
+        self.reign.as_ref().map(|reign| reign.survey())
     }
 }
 

@@ -345,7 +345,8 @@ impl Reign {
     ) {
         turn.count(Counter::Message("resource_request"));
         let wish = crate::descriptions::request(requests);
-        for role in own_roles(self.frameworks.get(id), &[]) {
+        let roles = own_roles(self.frameworks.get(id), &[]);
+        for role in roles.into_iter().flatten() {
             self.allocator.set_wish(id, &role, wish.as_ref());
         }
     }
@@ -353,7 +354,9 @@ impl Reign {
     /// REVIVE: offers for these roles again, and nothing is kept back any more.
     pub(crate) fn revive(&mut self, turn: &mut Turn<'_>, id: &FrameworkId, roles: &[String]) {
         turn.count(Counter::Message("revive_offers"));
-        let roles = own_roles(self.frameworks.get(id), roles);
+        let Some(roles) = own_roles(self.frameworks.get(id), roles) else {
+            return;
+        };
         if let Some(framework) = self.frameworks.get_mut(id) {
             let revived = framework.suppressed.len();
             framework.suppressed.retain(|role| !roles.contains(role));
@@ -368,7 +371,9 @@ impl Reign {
     /// SUPPRESS: no offers for these roles; standing ones stay.
     pub(crate) fn suppress(&mut self, turn: &mut Turn<'_>, id: &FrameworkId, roles: &[String]) {
         turn.count(Counter::Message("suppress_offers"));
-        let roles = own_roles(self.frameworks.get(id), roles);
+        let Some(roles) = own_roles(self.frameworks.get(id), roles) else {
+            return;
+        };
         if let Some(framework) = self.frameworks.get_mut(id) {
             framework.suppressed.extend(roles.iter().cloned());
             turn.changed(Delta::Framework(Box::new(framework.view())));
@@ -377,16 +382,16 @@ impl Reign {
     }
 }
 
-/// The named roles that are the framework's own; all of them if none is named.
-fn own_roles(framework: Option<&Framework>, named: &[String]) -> BTreeSet<Role> {
-    let own = framework
-        .map(|framework| framework.roles.clone())
-        .unwrap_or_default();
+/// The named roles that are the framework's own, or all of them if none is named. `None` if none of the
+/// named is: to the allocator no role would mean every role.
+fn own_roles(framework: Option<&Framework>, named: &[String]) -> Option<BTreeSet<Role>> {
+    let own = &framework?.roles;
     if named.is_empty() {
-        return own;
+        return Some(own.clone());
     }
     let named: BTreeSet<Role> = named.iter().map(|role| Role::from(role.as_str())).collect();
-    &named & &own
+    let roles = &named & own;
+    (!roles.is_empty()).then_some(roles)
 }
 
 /// How long a framework does not want what it gives back.

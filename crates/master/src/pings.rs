@@ -27,9 +27,9 @@ impl Reign {
         turn.timer(Timer::Ping(id.clone()), after);
     }
 
-    /// Has an agent register again and say what it has. One that asks for an id although things run on
-    /// it has lost its memory, and another process than we think is there: what the old one had must
-    /// not stay in the books. compat: Mesos gives it the old id and keeps what the new one has not.
+    /// Has an agent register again and say what it is and has. One that asks for an id although things
+    /// run on it, or that is not what it was, has lost its memory, and another process than we think is
+    /// there: what the old one had must not stay in the books. compat: Mesos gives it the old id and keeps what the new one has not.
     pub(crate) fn ask_to_return(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
         if let Some(agent) = self.agents.get(id) {
             let from = format!("{OBSERVER}({})", agent.observer);

@@ -85,8 +85,12 @@ impl Reign {
                 // A retry: our answer was lost.
                 let (id, pid) = (agent.id.clone(), agent.pid.clone());
                 let is_busy = !agent.tasks.is_empty() || !agent.executors.is_empty();
+                let owes = self.registry.digest(&id).is_some_and(|due| !due.is_empty());
+                let mut info = description.info;
+                info.id.clone_from(&agent.info.id);
+                let is_changed = info != agent.info;
                 self.greet(turn, &id, &pid);
-                if is_busy {
+                if is_busy || owes || is_changed {
                     self.ask_to_return(turn, &id);
                 }
                 return;
@@ -265,6 +269,7 @@ impl Reign {
         let Some(agent) = self.agents.get_mut(&id) else {
             return;
         };
+        let was_connected = agent.connected;
         let old_pid = std::mem::replace(&mut agent.pid, back.pid.clone());
         agent.total = total_of(agent, &back.description);
         let missed = agent.total != back.description.total;
@@ -289,8 +294,16 @@ impl Reign {
         self.agent_changed(turn, &id);
         self.drop_vanished_executors(turn, &id, &back.executors);
         self.adopt_executors(turn, &id, back.executors);
-        let reported = self.adopt_tasks(turn, &id, back.tasks, false);
-        let questions = self.questions(turn, &id, &reported, false);
+        let mut tasks = back.tasks;
+        if was_connected {
+            self.leave_out_settled(&mut tasks);
+        }
+        let reported = self.adopt_tasks(turn, &id, tasks, false);
+        let mut believed = reported.clone();
+        if was_connected {
+            believed.retain(|task| !self.is_live(task));
+        }
+        let questions = self.questions(turn, &id, &believed, false);
         self.welcome_back(turn, &id, questions, &back.frameworks, orphans);
         if missed && let Some(agent) = self.agents.get(&id) {
             crate::operations::checkpoint(turn, agent);

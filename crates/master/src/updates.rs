@@ -115,6 +115,7 @@ impl Reign {
             message: None,
             ..status.clone()
         }));
+        let executor = task.executor.clone();
         let (state, role) = (task.state, task.role.clone());
         let (agent, resources) = (task.agent.clone(), task.resources.clone());
         turn.changed(Delta::TaskUpdated {
@@ -126,6 +127,13 @@ impl Reign {
         if is_terminal(state) && !is_terminal(before) {
             count_end(turn, state, &update.status);
             self.give_back(turn, framework, &role, &agent, &resources);
+        }
+        if let Some(executor) = executor {
+            if update.status.source() == Source::Executor {
+                self.confirm_executor(&agent, framework, &executor);
+            } else if is_terminal(state) {
+                self.drop_if_never_started(turn, &agent, framework, &executor);
+            }
         }
     }
 
