@@ -11,7 +11,8 @@
 //!
 //! **Where to start reading.** `master`: its `match`es over events, timers and messages are the table of
 //! contents. `proposals` says what follows a durable change, `calls` who may call what, `accept` and
-//! `launch` how a task gets to its agent, `updates` how its end comes back.
+//! `launch` how a task gets to its agent, `updates` how its end comes back, `convert` and `operations` how
+//! reservations and volumes are made.
 //!
 //! **Invariants.** What the registry holds changes only by a committed op, and what follows from it
 //! happens only then. Every request gets exactly one reply. An offer is answered once. Tasks, executors
