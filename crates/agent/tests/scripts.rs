@@ -88,6 +88,7 @@ scripts!(
     recovery_terminated,
     registration,
     shutdown,
+    shutdown_grace,
     task_id_reused,
     terminated,
     unfinished,

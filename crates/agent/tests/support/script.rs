@@ -533,6 +533,12 @@ impl Script {
                 ..Default::default()
             }),
             resources: vec![scalar("cpus", 0.1), scalar("mem", 32.0)],
+            shutdown_grace_period: line.option("grace").map(|text| v1::DurationInfo {
+                nanoseconds: text
+                    .parse::<meseta_model::units::Duration>()
+                    .unwrap()
+                    .as_nanos(),
+            }),
             ..Default::default()
         }
     }
