@@ -118,13 +118,7 @@ pub async fn start_with(
         },
         events.clone(),
     );
-    let heard = api.clone();
-    let trash = work_dir.join("trash");
-    let trash = Trash::open(
-        trash.clone(),
-        Arc::new(move |succeeded| heard.removed(succeeded)),
-    )
-    .map_err(StartError::path(&trash))?;
+    let trash = open_trash(&work_dir, &api)?;
     let measured = containers.clone();
     api.set_measure(move |id| measure(measured.as_ref(), id));
     let server = api.serve(listener).map_err(other)?;
@@ -164,6 +158,13 @@ pub async fn start_with(
         ended,
         task,
     })
+}
+
+/// Where directories go; what becomes of them is counted.
+fn open_trash(work_dir: &Path, api: &AgentApi) -> Result<Trash, StartError> {
+    let (path, heard) = (work_dir.join("trash"), api.clone());
+    let removed = Arc::new(move |succeeded| heard.removed(succeeded));
+    Trash::open(path.clone(), removed).map_err(StartError::path(&path))
 }
 
 /// What others are told: the flag, else where it listens (a wildcard address is told as loopback).
