@@ -32,8 +32,10 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone)]
 pub(crate) struct AgentPlan {
     pub(crate) resources: String,
-    /// Percent of launches that fail.
+    /// Launches that fail.
     pub(crate) launch_failures_permille: u64,
+    /// Executors that die before their update is acknowledged.
+    pub(crate) unheard_deaths_permille: u64,
 }
 
 /// How the network behaves, packet by packet.
@@ -62,6 +64,8 @@ pub(crate) struct DiskPlan {
 pub(crate) struct Settings {
     pub(crate) ping_us: u64,
     pub(crate) pings: u32,
+    /// How long masters wait for agents that lost their link, or after an election.
+    pub(crate) agent_return_us: u64,
     pub(crate) offer_timeout_us: Option<u64>,
     pub(crate) heartbeat_us: u64,
     pub(crate) registration_timeout_us: u64,
@@ -71,6 +75,10 @@ pub(crate) struct Settings {
     pub(crate) gc_delay_us: u64,
     pub(crate) disk_watch_us: u64,
     pub(crate) proposals_refused_permille: u64,
+    /// An agent may come back with more than it had; otherwise with the same only.
+    pub(crate) agents_may_grow: bool,
+    /// A master's books are counted again after so many steps of it.
+    pub(crate) audit_every: u64,
 }
 
 impl Plan {
@@ -111,6 +119,7 @@ impl Plan {
         self.settings.proposals_refused_permille = 0;
         for agent in &mut self.agents {
             agent.launch_failures_permille = 0;
+            agent.unheard_deaths_permille = 0;
         }
         self.sources.iter_mut().for_each(|source| *source = None);
     }
@@ -134,15 +143,21 @@ fn draw_sources(draws: &mut Draws, safety_us: u64) -> Vec<Option<u64>> {
         .collect()
 }
 
+/// What a host may have.
+pub(crate) fn draw_resources(draws: &mut Draws) -> String {
+    let cpus = draws.between((1, 8));
+    let mem = draws.between((256, 4_096));
+    let first_port = 31_000;
+    let last_port = first_port + draws.between((1, 40));
+    format!("cpus:{cpus};mem:{mem};ports:[{first_port}-{last_port}]")
+}
+
 impl AgentPlan {
     fn draw(draws: &mut Draws) -> Self {
-        let cpus = draws.between((1, 8));
-        let mem = draws.between((256, 4_096));
-        let first_port = 31_000;
-        let last_port = first_port + draws.between((1, 40));
         Self {
-            resources: format!("cpus:{cpus};mem:{mem};ports:[{first_port}-{last_port}]"),
+            resources: draw_resources(draws),
             launch_failures_permille: some(draws, 250, (5, 100)),
+            unheard_deaths_permille: some(draws, 250, (5, 60)),
         }
     }
 }
@@ -177,6 +192,7 @@ impl Settings {
             ping_us: draws.spread((1_000_000, 8_000_000)),
             // With one alone agents would give up before the next ping can come.
             pings: 2 + draws.below(4) as u32,
+            agent_return_us: draws.spread((4_000_000, 120_000_000)),
             offer_timeout_us: draws
                 .permille(400)
                 .then(|| draws.spread((500_000, 8_000_000))),
@@ -188,6 +204,8 @@ impl Settings {
             gc_delay_us: draws.spread((1_000_000, 600_000_000)),
             disk_watch_us: draws.spread((1_000_000, 60_000_000)),
             proposals_refused_permille: some(draws, 200, (2, 40)),
+            agents_may_grow: draws.coin(),
+            audit_every: if draws.permille(50) { 1 } else { 50 },
         }
     }
 }

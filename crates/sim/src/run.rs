@@ -7,12 +7,11 @@ use crate::plants::PlantedBug;
 use crate::process::Process;
 use crate::tally::Tally;
 use crate::workloads::FrameworkPlan;
-use crate::world::World;
+use crate::world::{AUDIT, SHOWN, World};
 
 /// Between two looks at the whole.
 const LOOK_US: u64 = 5 * SECOND_US;
 
-const AUDIT: &str = "a master's recount of its books agrees";
 const QUIET: &str = "everything comes right once faults are off";
 const FREE: &str = "everything is free in the end";
 
@@ -44,7 +43,7 @@ enum Phase {
     /// All is over; frameworks are torn down.
     Dismissing,
     /// A last framework waits for everything to be offered.
-    Probing(usize),
+    Probing,
     Over,
 }
 
@@ -77,6 +76,9 @@ pub fn run(seed: u64, plant: Option<&PlantedBug>, keep_trace: bool) -> Outcome {
     }
     let mut tally = run.world.tally.clone();
     tally.checks.clone_from(run.world.oracle.checks());
+    for (situation, count) in run.world.oracle.situations() {
+        *tally.situations.entry(*situation).or_default() += count;
+    }
     Outcome {
         seed,
         violations,
@@ -90,7 +92,7 @@ pub fn run(seed: u64, plant: Option<&PlantedBug>, keep_trace: bool) -> Outcome {
 
 impl Run {
     fn finish(&mut self) {
-        for kind in [AUDIT, QUIET, FREE] {
+        for kind in [AUDIT, SHOWN, QUIET, FREE] {
             self.world.oracle.announce(kind);
         }
         while self.phase != Phase::Over && self.world.oracle.violations().is_empty() {
@@ -116,13 +118,7 @@ impl Run {
         let now_us = self.world.now_us;
         self.world.oracle.look(now_us, steady);
         for m in 0..self.world.masters.len() {
-            let audit = match &self.world.masters[m].process {
-                Some(process) => process.driver.core().audit(),
-                None => continue,
-            };
-            let agrees = audit.is_ok();
-            let what = || format!("master{}: {}", m + 1, audit.err().unwrap_or_default());
-            self.world.oracle.check(AUDIT, agrees, what);
+            self.world.audit_master(m);
         }
     }
 
@@ -163,13 +159,13 @@ impl Run {
                 self.enter(Phase::Dismissing);
             }
             Phase::Dismissing if self.all_dismissed() => {
-                let probe = self.world.add_probe(FrameworkPlan::probe());
-                self.enter(Phase::Probing(probe));
+                self.world.oracle.probing();
+                self.world.add_probe(FrameworkPlan::probe());
+                self.enter(Phase::Probing);
             }
-            Phase::Probing(probe) if self.all_offered() => {
+            Phase::Probing if self.all_offered() => {
                 self.world.oracle.check(FREE, true, String::new);
                 self.world.oracle.check(QUIET, true, String::new);
-                let _ = probe;
                 self.world.oracle.settle();
                 self.phase = Phase::Over;
             }
@@ -240,17 +236,17 @@ impl Run {
             })
     }
 
-    /// All that the agents have is on offer.
+    /// All that the agents have was on offer since the last framework came: not at the same time, as an
+    /// offer may have an end of its own.
     fn all_offered(&self) -> bool {
         let books = self.world.oracle.books();
         let Some(m) = self.world.leading_master() else {
             return false;
         };
-        let master = &books.masters[m];
         self.healthy_agents().all(|a| {
             let id = books.agents[a].id.as_ref();
-            let row = id.and_then(|id| master.agents.get(id));
-            row.is_some_and(|row| row.active && row.used == row.total)
+            let row = id.and_then(|id| books.masters[m].agents.get(id));
+            row.is_some_and(|row| row.active && row.whole)
         })
     }
 

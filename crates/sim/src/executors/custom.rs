@@ -76,12 +76,14 @@ pub(crate) struct CustomExecutor {
     /// Each with whether it went out, with the present SUBSCRIBE or behind it.
     unacknowledged: Vec<(executor::call::Update, bool)>,
     leaving: bool,
+    /// It never subscribes.
+    mute: bool,
 }
 
 type Out = Effects<Timer, Effect>;
 
 impl CustomExecutor {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, mute: bool) -> Self {
         Self {
             rng: Rng::new(config.seed),
             config,
@@ -90,6 +92,7 @@ impl CustomExecutor {
             tasks: BTreeMap::new(),
             unacknowledged: Vec::new(),
             leaving: false,
+            mute,
         }
     }
 
@@ -290,6 +293,7 @@ impl Core for CustomExecutor {
 
     fn step(&mut self, now: Now, event: Event, out: &mut Out) {
         match event {
+            Event::Started if self.mute => {}
             Event::Started => self.subscribe(out),
             Event::Received(event) => self.received(now, *event, out),
             Event::Disconnected => self.disconnected(now, out),

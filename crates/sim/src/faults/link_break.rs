@@ -1,5 +1,6 @@
 //! A connection between daemons breaks. What was written last is lost; its owner learns it soon, or,
-//! when nothing was reset and it stays silent, late.
+//! when nothing was reset and it stays silent, late. Or nothing is lost, and what it carried last arrives
+//! behind what goes over the next connection.
 
 use super::Source;
 use crate::limits::{MILLISECOND_US, SECOND_US};
@@ -16,6 +17,12 @@ fn fire(world: &mut World) {
     let Some(link) = world.draws.pick(&working).copied() else {
         return;
     };
+    let twin = world.links.twin(link);
+    if twin.is_none() && world.draws.permille(250) {
+        world.fired(Fault::LinkBroken);
+        let for_us = world.draws.spread((10 * MILLISECOND_US, SECOND_US));
+        return world.links.linger(link, for_us);
+    }
     // What is on its way may still arrive, behind what goes over the next connection.
     let on_its_way = world.draws.spread((1, 60 * MILLISECOND_US));
     let cut_after = world.now_us + on_its_way;
@@ -27,7 +34,6 @@ fn fire(world: &mut World) {
     });
     let late = (SECOND_US, 75 * SECOND_US);
     let soon = (100, 500 * MILLISECOND_US);
-    let twin = world.links.twin(link);
     for link in [Some(link), twin].into_iter().flatten() {
         let told = world.draws.spread(if half_open { late } else { soon });
         world.break_link(link, cut_after, told);

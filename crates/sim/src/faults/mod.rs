@@ -5,19 +5,25 @@
 mod agent_crash;
 mod agent_gone;
 mod agent_pause;
+mod agent_reconfigured;
+mod agent_replaced;
+mod agent_shutdown;
 mod clock_jump;
 mod executor_crash;
 mod executor_stream;
 mod link_break;
+mod link_slow;
 mod master_crash;
 mod master_pause;
 mod partition;
 mod power_loss;
+mod scheduler_away;
 mod scheduler_crash;
 mod scheduler_failover;
 mod scheduler_pause;
 mod stream_break;
 mod task_kill;
+mod teardown;
 
 use crate::world::World;
 
@@ -46,4 +52,10 @@ pub(crate) const SOURCES: &[Source] = &[
     scheduler_pause::SOURCE,
     agent_gone::SOURCE,
     task_kill::SOURCE,
+    link_slow::SOURCE,
+    agent_replaced::SOURCE,
+    agent_reconfigured::SOURCE,
+    agent_shutdown::SOURCE,
+    scheduler_away::SOURCE,
+    teardown::SOURCE,
 ];

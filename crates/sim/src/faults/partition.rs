@@ -40,7 +40,7 @@ fn fire(world: &mut World) {
     }
 }
 
-fn cut(world: &mut World, a: Process, b: Process, for_us: u64) {
+pub(super) fn cut(world: &mut World, a: Process, b: Process, for_us: u64) {
     world.cut(a, b, for_us);
     for link in world.links.between(a, b) {
         if !world.draws.permille(600) {

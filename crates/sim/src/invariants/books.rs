@@ -2,12 +2,17 @@
 //! what the registry holds, put together from what was agreed on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
 use meseta_agent::event::Effect as AgentEffect;
 use meseta_agent::view::{Delta as AgentDelta, TaskList as AgentList};
+use meseta_master::Survey;
 use meseta_master::event::Effect as MasterEffect;
 use meseta_master::registry::{Op, Registry};
-use meseta_master::view::{AgentFate, AgentView, Delta as MasterDelta, TaskList as MasterList};
+use meseta_master::view::{
+    AgentFate, AgentView, Delta as MasterDelta, FrameworkState, FrameworkView,
+    TaskList as MasterList,
+};
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, OfferId, TaskId};
 use meseta_model::resources::Resources;
 use meseta_model::task_state::is_terminal;
@@ -34,6 +39,10 @@ pub(crate) struct MasterAgent {
     pub(crate) total: Resources,
     /// What its tasks, executors and offers add up to.
     pub(crate) used: Resources,
+    /// All of it was given at once, at some time since somebody last asked.
+    pub(crate) whole: bool,
+    /// It came back with less than it gave: until what it has not answered for is off the books.
+    pub(crate) shrunk: bool,
     pub(crate) recovered: bool,
     pub(crate) active: bool,
 }
@@ -47,6 +56,8 @@ pub(crate) struct MasterBook {
     pub(crate) unreachable: BTreeMap<TaskKey, AgentId>,
     pub(crate) executors: BTreeMap<(AgentId, FrameworkId, ExecutorId), Resources>,
     pub(crate) offers: BTreeMap<OfferId, (AgentId, Resources)>,
+    /// Those that are not removed, and whether each is connected.
+    frameworks: BTreeMap<FrameworkId, bool>,
     /// The agent that the last change was about, if what it gives changed.
     pub(crate) touched: Option<AgentId>,
     /// A task that the last change ended.
@@ -67,6 +78,8 @@ pub(crate) struct AgentBook {
     pub(crate) id: Option<AgentId>,
     pub(crate) recovered: bool,
     pub(crate) registered: bool,
+    /// The master that it takes orders from, as it shows it.
+    pub(crate) master: Option<String>,
     pub(crate) up: bool,
     pub(crate) total: Resources,
     pub(crate) frameworks: BTreeMap<FrameworkId, v1::FrameworkInfo>,
@@ -93,7 +106,9 @@ pub(crate) struct Books {
     pub(crate) removed: BTreeSet<FrameworkId>,
     /// From now on frameworks are removed because the run ends.
     pub(crate) ending: bool,
-    /// Hosts whose agent was once told to end, with all that ran there.
+    /// The host of every agent that ever was.
+    hosts: BTreeMap<AgentId, usize>,
+    /// Hosts whose agent once had to end, with all that ran there.
     pub(crate) forgiven: BTreeSet<usize>,
 }
 
@@ -109,8 +124,21 @@ impl Books {
             containers: BTreeMap::new(),
             removed: BTreeSet::new(),
             ending: false,
+            hosts: BTreeMap::new(),
             forgiven: BTreeSet::new(),
         }
+    }
+
+    /// From here on it counts anew which agents were given as a whole.
+    pub(super) fn forget_whole(&mut self) {
+        let rows = self.masters.iter_mut().flat_map(|m| m.agents.values_mut());
+        rows.for_each(|row| row.whole = false);
+    }
+
+    /// Whether this agent, or another one of its host, once had to end with all that ran there.
+    pub(crate) fn is_forgiven(&self, agent: &v1::AgentId) -> bool {
+        let host = self.hosts.get(&AgentId::from(agent));
+        host.is_some_and(|host| self.forgiven.contains(host))
     }
 
     /// Whose framework it is, if its scheduler was ever subscribed.
@@ -141,7 +169,9 @@ impl Books {
                 };
             }
             Seen::AgentEnds { agent } => self.agents[*agent].up = false,
-            Seen::AgentExits { agent, .. } => {
+            Seen::AgentExits { agent, .. }
+            | Seen::HostReplaced { agent }
+            | Seen::AgentEndsAll { agent } => {
                 self.forgiven.insert(*agent);
             }
             Seen::AgentDoes { agent, output } => self.agent_does(*agent, output),
@@ -186,7 +216,11 @@ impl Books {
         let book = &mut self.agents[agent];
         book.ended = None;
         match output {
-            Output::Effect(AgentEffect::Changed(delta)) => book.changed(delta),
+            Output::Effect(AgentEffect::Changed(delta)) => {
+                book.changed(delta);
+                let id = book.id.clone();
+                self.hosts.extend(id.map(|id| (id, agent)));
+            }
             Output::Effect(AgentEffect::LaunchContainer(spec)) => {
                 let framework = spec.environment.get("MESOS_FRAMEWORK_ID");
                 let framework = framework.map_or("", String::as_str);
@@ -198,11 +232,59 @@ impl Books {
     }
 }
 
+/// Where two maps are not the same.
+fn first_difference<K: Ord + Debug, V: PartialEq + Debug>(
+    what: &str,
+    shown: &BTreeMap<K, V>,
+    own: &BTreeMap<K, V>,
+) -> Option<String> {
+    let keys: BTreeSet<&K> = shown.keys().chain(own.keys()).collect();
+    let key = keys
+        .into_iter()
+        .find(|key| shown.get(key) != own.get(key))?;
+    let (shown, own) = (shown.get(key), own.get(key));
+    Some(format!(
+        "{what}: {key:?} is shown as {shown:?} and is {own:?}"
+    ))
+}
+
 fn resources(wire: &[v1::Resource]) -> Resources {
     Resources::from_wire(wire).unwrap_or_default().unallocated()
 }
 
 impl MasterBook {
+    /// What these books, put together from deltas, and the master's own do not agree on.
+    pub(crate) fn differs(&self, own: &Survey) -> Option<String> {
+        let agents: BTreeMap<_, _> = self
+            .agents
+            .iter()
+            .filter(|(_, row)| !row.recovered)
+            .map(|(id, row)| (id.clone(), (row.total.clone(), row.active)))
+            .collect();
+        let tasks: BTreeMap<_, _> = self
+            .tasks
+            .iter()
+            .map(|(key, row)| (key.clone(), (row.agent.clone(), row.state)))
+            .collect();
+        let offers: BTreeMap<_, _> = self
+            .offers
+            .iter()
+            .map(|(id, (agent, _))| (id.clone(), agent.clone()))
+            .collect();
+        let unreachable: BTreeSet<_> = self.unreachable.keys().cloned().collect();
+        let executors: BTreeSet<_> = self.executors.keys().cloned().collect();
+        let totals = own.agents.iter();
+        let totals: BTreeMap<_, _> = totals
+            .map(|(id, (total, active))| (id.clone(), (total.unallocated(), *active)))
+            .collect();
+        first_difference("agents", &agents, &totals)
+            .or_else(|| first_difference("tasks", &tasks, &own.tasks))
+            .or_else(|| first_difference("offers", &offers, &own.offers))
+            .or_else(|| first_difference("frameworks", &self.frameworks, &own.frameworks))
+            .or_else(|| (unreachable != own.unreachable).then(|| "unreachable tasks".to_owned()))
+            .or_else(|| (executors != own.executors).then(|| "executors".to_owned()))
+    }
+
     pub(crate) fn live_tasks(&self) -> Vec<TaskKey> {
         let live = self
             .tasks
@@ -212,13 +294,16 @@ impl MasterBook {
     }
 
     fn give(&mut self, agent: &AgentId, what: &Resources) {
-        self.agents.entry(agent.clone()).or_default().used += what;
+        let row = self.agents.entry(agent.clone()).or_default();
+        row.used += what;
+        row.whole |= row.used == row.total;
         self.touched = Some(agent.clone());
     }
 
     fn take_back(&mut self, agent: &AgentId, what: &Resources) {
         if let Some(agent) = self.agents.get_mut(agent) {
             agent.used = agent.used.saturating_sub(what);
+            agent.shrunk &= !agent.total.contains(&agent.used);
         }
         self.touched = Some(agent.clone());
     }
@@ -284,9 +369,19 @@ impl MasterBook {
                     self.take_back(&agent, &held);
                 }
             }
-            MasterDelta::Framework(_)
-            | MasterDelta::FrameworkForgotten(_)
-            | MasterDelta::TaskForgotten { .. } => {}
+            MasterDelta::Framework(view) => self.framework_changed(view),
+            MasterDelta::FrameworkForgotten(_) | MasterDelta::TaskForgotten { .. } => {}
+        }
+    }
+
+    fn framework_changed(&mut self, view: &FrameworkView) {
+        let Some(id) = view.info.id.as_ref().map(FrameworkId::from) else {
+            return;
+        };
+        if view.state == FrameworkState::Completed {
+            self.frameworks.remove(&id);
+        } else {
+            self.frameworks.insert(id, view.connected);
         }
     }
 
@@ -294,7 +389,9 @@ impl MasterBook {
         let id = view.info.id.as_ref().map(AgentId::from);
         let id = id.unwrap_or_else(|| AgentId::from(""));
         let row = self.agents.entry(id.clone()).or_default();
-        row.total = resources(&view.total);
+        let total = resources(&view.total);
+        row.shrunk = (row.shrunk || !total.contains(&row.total)) && !total.contains(&row.used);
+        row.total = total;
         row.recovered = view.recovered;
         row.active = view.active;
         self.touched = Some(id);
@@ -383,6 +480,7 @@ impl AgentBook {
             AgentDelta::Agent(view) => {
                 self.id = view.info.id.as_ref().map(AgentId::from);
                 self.registered = view.registered;
+                self.master.clone_from(&view.master);
                 self.total = resources(&view.total);
             }
             AgentDelta::Recovered => self.recovered = true,

@@ -44,9 +44,9 @@ impl Durable {
     }
 }
 
-/// The uuids of the updates in these writes: a `task.updates` file is a row of messages, each after its
-/// length in four bytes.
-pub(super) fn updates_in(writes: &[Write]) -> Vec<Bytes> {
+/// The records in these writes: a `task.updates` file is a row of messages, each after its length in
+/// four bytes.
+pub(super) fn records_in(writes: &[Write]) -> Vec<StatusUpdateRecord> {
     let mut found = Vec::new();
     for write in writes {
         let (Write::Put { path, bytes } | Write::Append { path, bytes }) = write else {
@@ -62,12 +62,18 @@ pub(super) fn updates_in(writes: &[Write]) -> Vec<Bytes> {
                 break;
             }
             let record = rest.split_to(4 + length).split_off(4);
-            let record: Result<StatusUpdateRecord, _> = decode(&record);
-            let update = record.ok().and_then(|record| record.update);
-            found.extend(update.and_then(|update| update.uuid));
+            found.extend(decode(&record).ok());
         }
     }
     found
+}
+
+/// The uuids of the updates in these writes.
+pub(super) fn updates_in(writes: &[Write]) -> Vec<Bytes> {
+    let updates = records_in(writes)
+        .into_iter()
+        .filter_map(|record| record.update);
+    updates.filter_map(|update| update.uuid).collect()
 }
 
 /// What an agent reads when it starts, as the writes that would have made it.

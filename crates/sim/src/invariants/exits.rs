@@ -8,10 +8,15 @@ const AGENT: &str = "agents exit for good reasons";
 
 /// How good reasons begin.
 const MASTER_REASONS: [&str; 2] = ["lost the lead", "the registry refuses to be written"];
-const AGENT_REASONS: [&str; 3] = [
+const AGENT_REASONS: [&str; 7] = [
     // Its disk failed too often.
     "the status updates of task",
     "the master told the agent to shut down",
+    "the operator ended the agent",
+    "cleanup of the earlier life is complete",
+    // Its resources are not those it had.
+    "Failed to perform recovery: Incompatible agent info detected",
+    "Failed to perform recovery: Configuration change not permitted",
     // Two registrations crossed; as in Mesos, the next start sorts it out.
     "Registered but got wrong id",
 ];

@@ -173,7 +173,8 @@ impl Forgotten {
             let in_digest = digest.is_some_and(|digest| digest.contains(key));
             // What an agent lost before it was written, at the very moment when the leader that had
             // just sent it fell, nobody can know; the framework's reconciliation finds it.
-            let owed = reached.owed || reached.durable;
+            let kept = reached.durable && !books.forgiven.contains(&reached.agent);
+            let owed = reached.owed || kept;
             found.check(
                 ANSWERED,
                 !owed || on_agent || in_master || in_digest,

@@ -9,12 +9,16 @@ mod fenced;
 mod forgotten;
 mod kept;
 mod offers;
+mod others;
 mod recount;
+mod removed;
 mod replies;
+mod resent;
 mod resumed;
 mod started_once;
 mod terminal;
 mod updates;
+mod wanted;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,6 +37,7 @@ use meseta_runtime::Output;
 
 pub(crate) use books::Books;
 
+use crate::tally::Situation;
 use crate::workloads::FrameworkPlan;
 use crate::world::status_for_driver;
 
@@ -101,6 +106,14 @@ pub(crate) enum Seen<'a> {
     },
     /// The host of an agent lost power.
     PowerLost {
+        agent: usize,
+    },
+    /// Another host took the place of an agent's, with an empty disk.
+    HostReplaced {
+        agent: usize,
+    },
+    /// An agent has to end what runs there and itself, and says nothing more of any of it.
+    AgentEndsAll {
         agent: usize,
     },
     /// A request of an agent to its disk was carried out, or failed.
@@ -192,9 +205,15 @@ pub(crate) struct Found {
     now_us: u64,
     violations: Vec<String>,
     checks: BTreeMap<&'static str, u64>,
+    situations: BTreeMap<Situation, u64>,
 }
 
 impl Found {
+    /// Counts something that came about.
+    pub(crate) fn met(&mut self, situation: Situation) {
+        *self.situations.entry(situation).or_default() += 1;
+    }
+
     pub(crate) fn now_us(&self) -> u64 {
         self.now_us
     }
@@ -251,6 +270,10 @@ impl Oracle {
             Box::new(fenced::Fenced::new(agents)),
             Box::new(exits::Exits),
             Box::new(kept::Kept),
+            Box::new(others::Others::default()),
+            Box::new(removed::Removed::new(masters)),
+            Box::new(resent::Resent::new(agents)),
+            Box::new(wanted::Wanted::new(masters)),
         ];
         let mut found = Found::default();
         for kind in invariants.iter().flat_map(|invariant| invariant.kinds()) {
@@ -293,6 +316,11 @@ impl Oracle {
         self.books.ending = true;
     }
 
+    /// From here on whatever is free is to be given once more.
+    pub(crate) fn probing(&mut self) {
+        self.books.forget_whole();
+    }
+
     /// A kind of check that is made from outside.
     pub(crate) fn announce(&mut self, kind: &'static str) {
         self.found.checks.entry(kind).or_default();
@@ -310,6 +338,11 @@ impl Oracle {
 
     pub(crate) fn checks(&self) -> &BTreeMap<&'static str, u64> {
         &self.found.checks
+    }
+
+    /// What came about, as far as invariants know it.
+    pub(crate) fn situations(&self) -> &BTreeMap<Situation, u64> {
+        &self.found.situations
     }
 
     /// What all masters have agreed on.

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use meseta_agent::event::Effect;
 use meseta_agent::view::{Delta, TaskList};
 use meseta_model::ids::{ContainerId, FrameworkId, TaskId};
@@ -32,6 +33,9 @@ pub(super) struct Terminal {
     /// Ends that frameworks heard and that wanted an acknowledgement, and whether their agent may forget
     /// them: it could not write the task down.
     heard: BTreeMap<TaskKey, (TaskState, bool)>,
+    /// How often agents sent each update, and how often frameworks heard it. What is sent again may be
+    /// heard again, however late.
+    repeated: BTreeMap<Bytes, (u64, u64)>,
     /// Ends that agents sent.
     sent: BTreeMap<TaskKey, TaskState>,
 }
@@ -85,6 +89,13 @@ impl Terminal {
         let state = status.state();
         let wants_answer = status.uuid.as_ref().is_some_and(|uuid| !uuid.is_empty());
         let key = (framework, TaskId::from(&status.task_id));
+        if let Some(uuid) = status.uuid.as_ref().filter(|_| wants_answer) {
+            let (sent, heard) = self.repeated.entry(uuid.clone()).or_default();
+            *heard += 1;
+            if *heard > 1 && heard <= sent {
+                return;
+            }
+        }
         if let Some((end, unwritten)) = self.heard.get(&key) {
             let vague = matches!(state, TaskState::TaskUnreachable | TaskState::TaskUnknown);
             let fine = if wants_answer {
@@ -125,6 +136,9 @@ impl Invariant for Terminal {
                 Effect::Send { message, .. } => {
                     if let Message::StatusUpdate(message) = &**message {
                         let update = &message.update;
+                        if let Some(uuid) = &update.uuid {
+                            self.repeated.entry(uuid.clone()).or_default().0 += 1;
+                        }
                         let state = update.status.state();
                         let key = (
                             FrameworkId::from(&update.framework_id),
@@ -146,7 +160,9 @@ impl Invariant for Terminal {
                 if let (Some(update), Some(framework)) = (&event.update, framework)
                     && !is_reused(&framework, books)
                 {
-                    let forgetful = !books.plans[*scheduler].checkpoint;
+                    let agent = update.status.agent_id.as_ref();
+                    let forgiven = agent.is_some_and(|agent| books.is_forgiven(agent));
+                    let forgetful = !books.plans[*scheduler].checkpoint || forgiven;
                     self.heard(framework, &update.status, forgetful, found);
                 }
             }

@@ -55,7 +55,7 @@ pub(super) struct Updates {
 }
 
 impl Updates {
-    fn agent_sends(&mut self, agent: usize, message: &Message, found: &mut Found) {
+    fn agent_sends(&mut self, agent: usize, message: &Message, books: &Books, found: &mut Found) {
         let Message::StatusUpdate(message) = message else {
             return;
         };
@@ -67,6 +67,13 @@ impl Updates {
             FrameworkId::from(&update.framework_id),
             TaskId::from(&update.status.task_id),
         );
+        if books
+            .plan(&key.0)
+            .is_some_and(|plan| plan.kind == Kind::ReusedIds)
+        {
+            // An id that is used again before its end is acknowledged names two tasks.
+            return;
+        }
         let stream = self.streams.entry((agent, key.clone())).or_default();
         if !stream.sent.contains(uuid) {
             let waiting = stream
@@ -218,11 +225,15 @@ impl Invariant for Updates {
                     stream.acknowledged.insert(ack.uuid.clone());
                 }
             }
+            // Nothing of it is said any more, by this agent or another one of its host.
+            Seen::AgentEndsAll { agent }
+            | Seen::AgentExits { agent, .. }
+            | Seen::HostReplaced { agent } => self.streams.retain(|(host, _), _| host != agent),
             Seen::AgentDoes {
                 agent,
                 output: Output::Effect(effect),
             } => match effect {
-                Effect::Send { message, .. } => self.agent_sends(*agent, message, found),
+                Effect::Send { message, .. } => self.agent_sends(*agent, message, books, found),
                 Effect::Changed(meseta_agent::view::Delta::Task { task, .. }) => {
                     self.agent_shows(task);
                 }

@@ -4,6 +4,7 @@
 mod decline_storm;
 mod double_accept;
 mod garbage;
+mod hostile;
 mod never_reads;
 mod probe;
 mod rescinded;
@@ -33,6 +34,8 @@ pub(crate) struct FrameworkPlan {
     pub(crate) checkpoint: bool,
     pub(crate) partition_aware: bool,
     pub(crate) multi_role: bool,
+    /// Its roles now; one alone, or none, unless it may have several.
+    pub(crate) roles: Vec<String>,
     pub(crate) failover_timeout_s: u64,
     /// One connection for all calls keeps them in order.
     pub(crate) ordered: bool,
@@ -52,10 +55,11 @@ pub(crate) enum Kind {
     WrongAcks,
     DeclineStorm,
     Garbage,
+    Hostile,
     Probe,
 }
 
-const WRONG: [Kind; 8] = [
+const WRONG: [Kind; 9] = [
     Kind::DoubleAccept,
     Kind::StaleStream,
     Kind::Rescinded,
@@ -64,7 +68,24 @@ const WRONG: [Kind; 8] = [
     Kind::WrongAcks,
     Kind::DeclineStorm,
     Kind::Garbage,
+    Kind::Hostile,
 ];
+
+/// The roles that there are.
+const ROLES: [&str; 4] = ["role0", "role1", "role1/part", "role2"];
+
+/// One role or several.
+fn draw_roles(draws: &mut Draws) -> Vec<String> {
+    let mut roles: Vec<String> = ROLES
+        .iter()
+        .filter(|_| draws.permille(400))
+        .map(|&role| role.to_owned())
+        .collect();
+    if roles.is_empty() {
+        roles.extend(draws.pick(&ROLES).map(|&role| role.to_owned()));
+    }
+    roles
+}
 
 /// The frameworks of a run: a few good ones, and often a wrong one among them.
 pub(crate) fn draw(draws: &mut Draws) -> Vec<FrameworkPlan> {
@@ -87,15 +108,21 @@ pub(crate) fn draw(draws: &mut Draws) -> Vec<FrameworkPlan> {
 impl FrameworkPlan {
     fn draw(draws: &mut Draws, kind: Kind) -> Self {
         let is_steady = kind == Kind::Steady;
+        let multi_role = draws.coin();
         Self {
             kind,
             tasks: draws.spread((4, if is_steady { 40 } else { 20 })),
             custom: draws.coin(),
             checkpoint: draws.permille(700),
             partition_aware: draws.coin(),
-            multi_role: draws.coin(),
+            multi_role,
+            roles: if multi_role {
+                draw_roles(draws)
+            } else {
+                Vec::new()
+            },
             failover_timeout_s: if is_steady {
-                draws.spread((30, 3_600))
+                draws.spread((4, 3_600))
             } else {
                 draws.below(20)
             },
@@ -113,6 +140,7 @@ impl FrameworkPlan {
             checkpoint: true,
             partition_aware: true,
             multi_role: true,
+            roles: vec![ROLES[0].to_owned()],
             failover_timeout_s: 0,
             ordered: true,
             driver: false,
@@ -135,6 +163,7 @@ impl FrameworkPlan {
             Kind::WrongAcks => Box::new(wrong_acks::WrongAcks::new(steady)),
             Kind::DeclineStorm => Box::new(decline_storm::DeclineStorm),
             Kind::Garbage => Box::new(garbage::Garbage::new(steady)),
+            Kind::Hostile => Box::new(hostile::Hostile::new(steady)),
             Kind::Probe => Box::new(probe::Probe),
         }
     }
@@ -159,11 +188,7 @@ impl FrameworkPlan {
             name: format!("scheduler{}", place + 1),
             failover_timeout: Some(self.failover_timeout_s as f64),
             checkpoint: Some(self.checkpoint),
-            roles: if self.multi_role {
-                vec![format!("role{}", place % 2)]
-            } else {
-                Vec::new()
-            },
+            roles: self.roles.clone(),
             capabilities: capabilities.collect(),
             ..Default::default()
         }
@@ -199,6 +224,10 @@ pub(crate) struct Acts<'a> {
     pub(crate) draws: &'a mut Draws,
     pub(crate) framework: Option<v1::FrameworkId>,
     pub(crate) stream: Option<StreamId>,
+    /// How it describes itself now.
+    pub(crate) info: v1::FrameworkInfo,
+    /// From now on it has these roles.
+    pub(crate) roles: Option<Vec<String>>,
     /// What is asked for, each after a while.
     pub(crate) asked: Vec<(u64, Asked)>,
     pub(crate) faults: Vec<Fault>,
@@ -216,6 +245,8 @@ impl<'a> Acts<'a> {
             draws,
             framework,
             stream: None,
+            info: v1::FrameworkInfo::default(),
+            roles: None,
             asked: Vec::new(),
             faults: Vec::new(),
             hangs_up: false,
@@ -282,11 +313,16 @@ impl<'a> Acts<'a> {
         });
     }
 
-    pub(crate) fn kill(&mut self, task_id: v1::TaskId, agent_id: Option<v1::AgentId>) {
+    pub(crate) fn kill(
+        &mut self,
+        task_id: v1::TaskId,
+        agent_id: Option<v1::AgentId>,
+        kill_policy: Option<v1::KillPolicy>,
+    ) {
         let kill = call::Kill {
             task_id,
             agent_id,
-            kill_policy: None,
+            kill_policy,
         };
         self.ask(Type::Kill, |call| call.kill = Some(kill));
     }
@@ -301,14 +337,30 @@ impl<'a> Acts<'a> {
         self.ask(Type::Reconcile, |call| call.reconcile = Some(reconcile));
     }
 
-    pub(crate) fn suppress(&mut self) {
-        let suppress = call::Suppress::default();
+    /// Wants no offers in these roles, or in none at all.
+    pub(crate) fn suppress(&mut self, roles: Vec<String>) {
+        let suppress = call::Suppress { roles };
         self.ask(Type::Suppress, |call| call.suppress = Some(suppress));
     }
 
-    pub(crate) fn revive(&mut self) {
-        let revive = call::Revive::default();
+    /// Wants offers again in these roles, or in all.
+    pub(crate) fn revive(&mut self, roles: Vec<String>) {
+        let revive = call::Revive { roles };
         self.ask(Type::Revive, |call| call.revive = Some(revive));
+    }
+
+    /// Has these roles from now on, and wants no offers in some of them.
+    pub(crate) fn change_roles(&mut self, roles: Vec<String>, suppressed_roles: Vec<String>) {
+        self.info.roles.clone_from(&roles);
+        let update = call::UpdateFramework {
+            framework_info: self.info.clone(),
+            suppressed_roles,
+            ..Default::default()
+        };
+        self.roles = Some(roles);
+        self.ask(Type::UpdateFramework, |call| {
+            call.update_framework = Some(update);
+        });
     }
 }
 

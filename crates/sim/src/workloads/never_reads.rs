@@ -43,7 +43,7 @@ impl Workload for NeverReads {
         for _ in 0..4 {
             acts.reconcile(Vec::new());
         }
-        acts.revive();
+        acts.revive(Vec::new());
         self.steady.tick(acts);
     }
 

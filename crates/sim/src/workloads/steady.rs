@@ -9,7 +9,7 @@ use scheduler::event::Type;
 use v1::task_status::Source;
 
 use super::task::{self, Room};
-use super::{Acts, FrameworkPlan, Workload};
+use super::{Acts, FrameworkPlan, Workload, draw_roles};
 use crate::draws::Draws;
 use crate::limits::SECOND_US;
 
@@ -38,8 +38,8 @@ pub(super) struct Steady {
     own: Draws,
     tasks: BTreeMap<String, Known>,
     launched: u64,
-    /// The executor per agent, and how many there were before it.
-    executors: BTreeMap<String, (v1::ExecutorInfo, u64)>,
+    /// The executor per agent and role, and how many there were before it.
+    executors: BTreeMap<(String, String), (v1::ExecutorInfo, u64)>,
     generation: u64,
     /// Offers that it thinks about, with what they hold.
     held: Vec<v1::Offer>,
@@ -101,9 +101,9 @@ impl Steady {
         }
     }
 
-    /// Launches what fits into these offers, which are all of one agent.
+    /// Launches what fits into these offers, which are all of one agent and for one role.
     fn use_offers(&mut self, offers: &[&v1::Offer], acts: &mut Acts<'_>) {
-        let Some(agent) = offers.first().map(|offer| offer.agent_id.clone()) else {
+        let Some((agent, role)) = offers.first().map(|offer| place_of(offer)) else {
             return;
         };
         let ids: Vec<v1::OfferId> = offers.iter().map(|offer| offer.id.clone()).collect();
@@ -112,7 +112,7 @@ impl Steady {
             .flat_map(|offer| offer.resources.iter().cloned())
             .collect();
         let mut room = Room::of(&all);
-        let executor = self.executor_on(&agent, acts, &mut room);
+        let executor = self.executor_on(&agent, &role, acts, &mut room);
         if self.plan.custom && executor.is_none() {
             return acts.decline(ids, 1.0);
         }
@@ -150,23 +150,25 @@ impl Steady {
     fn executor_on(
         &mut self,
         agent: &v1::AgentId,
+        role: &str,
         acts: &Acts<'_>,
         room: &mut Room,
     ) -> Option<v1::ExecutorInfo> {
         if !self.plan.custom {
             return None;
         }
-        if let Some((known, _)) = self.executors.get(&agent.value)
+        let place = (agent.value.clone(), role.to_owned());
+        if let Some((known, _)) = self.executors.get(&place)
             && !self.own.permille(100)
         {
             return Some(known.clone());
         }
         let generation = self.generation + 1;
         let id = format!("s{}-e{generation}", self.place + 1);
-        let made = task::executor(&self.plan, id, acts.framework.as_ref(), room)?;
+        let mute = self.own.permille(40);
+        let made = task::executor(id, acts.framework.as_ref(), mute, room)?;
         self.generation = generation;
-        self.executors
-            .insert(agent.value.clone(), (made.clone(), generation));
+        self.executors.insert(place, (made.clone(), generation));
         Some(made)
     }
 
@@ -190,7 +192,7 @@ impl Steady {
         let lost_executor = status.source() == Source::Agent && is_terminal(state);
         if lost_executor && let Some(agent) = &status.agent_id {
             // Its executor may be gone; the next task gets a new one.
-            self.executors.remove(&agent.value);
+            self.executors.retain(|(host, _), _| *host != agent.value);
         }
     }
 
@@ -206,7 +208,9 @@ impl Steady {
             }
             known.kill_at_us = Some(now_us + KILL_AGAIN_US);
             let agent = self.own.coin().then(|| known.agent.clone());
-            acts.kill(v1::TaskId { value: id.clone() }, agent);
+            let grace_us = self.own.spread((1_000, 5_000_000));
+            let policy = self.own.permille(300).then(|| task::grace(grace_us));
+            acts.kill(v1::TaskId { value: id.clone() }, agent, policy);
         }
     }
 
@@ -224,18 +228,45 @@ impl Steady {
         }
     }
 
+    /// Changes now and then what it wants to be offered.
+    fn change_wishes(&mut self, acts: &mut Acts<'_>) {
+        if self.winding_down || !self.own.permille(60) {
+            return;
+        }
+        let one = self.own.pick(&acts.info.roles).cloned();
+        match self.own.below(5) {
+            0 => acts.suppress(one.into_iter().collect()),
+            1 => acts.revive(one.into_iter().collect()),
+            2 if self.plan.multi_role => {
+                let roles = draw_roles(&mut self.own);
+                let suppressed = roles.iter().filter(|_| self.own.permille(200));
+                let suppressed = suppressed.cloned().collect();
+                acts.change_roles(roles, suppressed);
+            }
+            // More often than the opposite, so that there is work.
+            _ => acts.revive(Vec::new()),
+        }
+    }
+
     fn use_held(&mut self, acts: &mut Acts<'_>) {
         if self.held.is_empty() || !self.own.permille(300) {
             return;
         }
         let held = std::mem::take(&mut self.held);
-        let first = held[0].agent_id.clone();
+        let first = place_of(&held[0]);
         let (same, others): (Vec<_>, Vec<_>) =
-            held.into_iter().partition(|offer| offer.agent_id == first);
+            held.into_iter().partition(|offer| place_of(offer) == first);
         self.held = others;
         let same: Vec<&v1::Offer> = same.iter().collect();
         self.use_offers(&same, acts);
     }
+}
+
+/// Where an offer's resources are, and for which role.
+fn place_of(offer: &v1::Offer) -> (v1::AgentId, String) {
+    let allocation = offer.allocation_info.as_ref();
+    let role = allocation.and_then(|info| info.role.clone());
+    (offer.agent_id.clone(), role.unwrap_or_default())
 }
 
 impl Workload for Steady {
@@ -245,9 +276,9 @@ impl Workload for Steady {
             known.reconcile_at_us = acts.now_us;
         }
         if self.winding_down {
-            acts.suppress();
+            acts.suppress(Vec::new());
         } else if self.own.permille(100) {
-            acts.revive();
+            acts.revive(Vec::new());
         }
         self.reconcile_what_is_due(acts);
         if self.own.coin() {
@@ -283,7 +314,7 @@ impl Workload for Steady {
             }
             Type::Failure => {
                 if let Some(agent) = event.failure.as_ref().and_then(|f| f.agent_id.as_ref()) {
-                    self.executors.remove(&agent.value);
+                    self.executors.retain(|(host, _), _| *host != agent.value);
                 }
             }
             _ => {}
@@ -292,6 +323,7 @@ impl Workload for Steady {
 
     fn tick(&mut self, acts: &mut Acts<'_>) {
         self.use_held(acts);
+        self.change_wishes(acts);
         self.kill_what_is_due(acts);
         self.reconcile_what_is_due(acts);
     }

@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use meseta_proto::mesos::v1;
 
-use super::FrameworkPlan;
 use crate::draws::Draws;
 use crate::executors::program::Program;
-use crate::world::CUSTOM_EXECUTOR;
+use crate::world::{CUSTOM_EXECUTOR, MUTE_EXECUTOR};
 
 /// What is left of one or more offers of one agent.
 #[derive(Debug, Clone, Default)]
@@ -109,25 +108,36 @@ pub(super) fn task(
         executor: executor.cloned(),
         command: executor.is_none().then_some(command),
         data: executor.map(|_| Bytes::from(program.text())),
+        kill_policy: draws
+            .permille(200)
+            .then(|| grace(draws.spread((1_000, 8_000_000)))),
         ..Default::default()
     })
 }
 
-/// The executor of a framework on an agent, if its own resources fit.
+/// A grace of this length between SIGTERM and SIGKILL.
+pub(super) fn grace(us: u64) -> v1::KillPolicy {
+    let nanoseconds = i64::try_from(us.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    v1::KillPolicy {
+        grace_period: Some(v1::DurationInfo { nanoseconds }),
+    }
+}
+
+/// The executor of a framework on an agent, if its own resources fit. A mute one never subscribes.
 pub(super) fn executor(
-    plan: &FrameworkPlan,
     id: String,
     framework: Option<&v1::FrameworkId>,
+    mute: bool,
     room: &mut Room,
 ) -> Option<v1::ExecutorInfo> {
-    debug_assert!(plan.custom);
+    let program = if mute { MUTE_EXECUTOR } else { CUSTOM_EXECUTOR };
     Some(v1::ExecutorInfo {
         r#type: Some(v1::executor_info::Type::Custom as i32),
         executor_id: v1::ExecutorId { value: id },
         framework_id: framework.cloned(),
         command: Some(v1::CommandInfo {
             shell: Some(false),
-            value: Some(CUSTOM_EXECUTOR.to_owned()),
+            value: Some(program.to_owned()),
             ..Default::default()
         }),
         resources: room.take(100, 32, false)?,

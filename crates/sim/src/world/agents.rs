@@ -5,25 +5,32 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use meseta_agent::event::{Effect, Event, MetaEntry, Started};
-use meseta_agent::{Agent, Config};
+use meseta_agent::view::{AgentView, Delta};
+use meseta_agent::{Agent, Config, ReconfigurationPolicy, Recover};
 use meseta_model::edge::{RequestId, StreamId};
-use meseta_model::ids::ContainerId;
+use meseta_model::ids::{AgentId, ContainerId};
 use meseta_model::resources::{ResourceFormat, Resources};
 use meseta_model::roles::Role;
 use meseta_model::upid::Upid;
+use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1;
-use meseta_runtime::{Driver, EntryContent, MemoryFiles, Output};
+use meseta_runtime::{Driver, EntryContent, MemoryFiles, Output, Storage};
 
 use super::agreed::master_upid;
 use super::disk::SimDisk;
 use super::{Happening, SimContainer, World};
 use crate::invariants::Seen;
 use crate::limits::{MILLISECOND_US, SECOND_US};
+use crate::plan::draw_resources;
 use crate::process::Process;
 use crate::show;
+use crate::tally::Situation;
 
 /// Where an agent keeps everything.
 pub(crate) const WORK_DIR: &str = "/work";
+
+/// What an operator removes when an agent says that it cannot go on as the one that it was.
+const LATEST_AGENT: &str = "slaves/latest";
 
 /// The host of an agent: what outlives its process.
 pub(crate) struct AgentHost {
@@ -36,7 +43,13 @@ pub(crate) struct AgentHost {
     pub(crate) files: Option<MemoryFiles>,
     pub(crate) containers: BTreeMap<ContainerId, SimContainer>,
     pub(crate) next_pid: u32,
+    /// When the last report about a container arrives.
+    pub(super) reported_us: u64,
     pub(crate) wall_skew_ns: i64,
+    /// The next life only ends what this one leaves.
+    cleans_up_next: bool,
+    /// The boot that its agent knew last, and as whom.
+    known_boot: Option<(u64, AgentId)>,
 }
 
 /// An agent at work.
@@ -94,7 +107,10 @@ impl AgentHost {
             files: Some(MemoryFiles::new()),
             containers: BTreeMap::new(),
             next_pid: 1_000,
+            reported_us: 0,
             wall_skew_ns: 0,
+            cleans_up_next: false,
+            known_boot: None,
         }
     }
 }
@@ -127,7 +143,8 @@ impl World {
             info: self.agent_info(a),
             meta: meta.collect(),
         };
-        let config = self.agent_config();
+        let cleans_up = std::mem::take(&mut self.agents[a].cleans_up_next);
+        let config = self.agent_config(cleans_up);
         let host = &mut self.agents[a];
         host.life += 1;
         host.process = Some(AgentProcess {
@@ -141,6 +158,9 @@ impl World {
         });
         self.note(|| format!("agent{} starts", a + 1));
         self.see(&Seen::AgentStarts { agent: a });
+        if cleans_up {
+            self.see(&Seen::AgentEndsAll { agent: a });
+        }
         self.agent_event(a, Event::Started(Box::new(started)));
         if let Some(m) = self.known_master() {
             self.agent_event(a, Event::MasterDetected(master_upid(m)));
@@ -158,9 +178,19 @@ impl World {
         }
     }
 
-    fn agent_config(&self) -> Config {
+    fn agent_config(&self, cleans_up: bool) -> Config {
         let settings = &self.plan.settings;
         Config {
+            recover: if cleans_up {
+                Recover::Cleanup
+            } else {
+                Recover::Reconnect
+            },
+            reconfiguration_policy: if settings.agents_may_grow {
+                ReconfigurationPolicy::Additive
+            } else {
+                ReconfigurationPolicy::Equal
+            },
             work_dir: WORK_DIR.to_owned(),
             executor_registration_timeout: Duration::from_micros(settings.registration_timeout_us),
             executor_reregistration_timeout: Duration::from_micros(
@@ -190,6 +220,13 @@ impl World {
             agent: a,
             event: &event,
         });
+        let shutdown = matches!(
+            &event,
+            Event::MessageReceived { message, .. } if matches!(message, Message::Shutdown(_))
+        );
+        if shutdown || event == Event::ShutdownRequested {
+            self.see(&Seen::AgentEndsAll { agent: a });
+        }
         let (event, mut outputs) = match &mut self.plant {
             Some(plant) => plant.before_agent(a, event),
             None => (Some(event), Vec::new()),
@@ -280,6 +317,9 @@ impl World {
             }
             Effect::Changed(delta) => {
                 self.note(|| show::agent_delta(a, &delta));
+                if let Delta::Agent(view) = &delta {
+                    self.notice_reboot(a, view);
+                }
             }
             Effect::Count { .. } => {}
             Effect::RemoveDirectory { path } => self.remove_directory(a, &path),
@@ -296,10 +336,30 @@ impl World {
         }
     }
 
+    /// Whether an agent goes on under its old id on a host that was started anew.
+    fn notice_reboot(&mut self, a: usize, view: &AgentView) {
+        let host = &mut self.agents[a];
+        let Some(id) = view.info.id.as_ref().filter(|_| view.registered) else {
+            return;
+        };
+        let now = (host.boot, AgentId::from(id));
+        let before = host.known_boot.replace(now.clone());
+        if before.is_some_and(|(boot, id)| boot != now.0 && id == now.1) {
+            self.met(Situation::AgentRebooted);
+        }
+    }
+
     fn agent_exits(&mut self, a: usize, reason: &str) {
         self.note(|| format!("agent{} exits: {reason}", a + 1));
         self.see(&Seen::AgentExits { agent: a, reason });
         self.end_agent(a);
+        if let (true, Some(files)) = (
+            reason.contains("with a new agent id instead"),
+            &mut self.agents[a].files,
+        ) {
+            // An operator does what the agent says must be done.
+            let _ = files.remove(LATEST_AGENT);
+        }
     }
 
     /// The process of an agent ends without a word; executors live on, and a supervisor starts it
@@ -344,6 +404,30 @@ impl World {
         self.end_containers_with_host(a);
         let back = self.draws.spread((SECOND_US, 40 * SECOND_US));
         self.later(back, Happening::Start(Process::Agent(a)));
+    }
+
+    /// The host is taken away, and another one gets its address: its disk is empty.
+    pub(crate) fn replace_host(&mut self, a: usize) {
+        self.end_host(a, &mut |_| 0);
+        self.see(&Seen::HostReplaced { agent: a });
+        let host = &mut self.agents[a];
+        host.files = Some(MemoryFiles::new());
+        host.containers.clear();
+        host.known_boot = None;
+    }
+
+    /// The process of an agent ends, and comes back with other resources.
+    pub(crate) fn reconfigure_agent(&mut self, a: usize) {
+        let resources = draw_resources(&mut self.draws);
+        self.note(|| format!("agent{} will have {resources}", a + 1));
+        self.plan.agents[a].resources = resources;
+        self.end_agent(a);
+    }
+
+    /// The process of an agent ends; the next one ends what it left, and itself.
+    pub(crate) fn clean_up_agent(&mut self, a: usize) {
+        self.agents[a].cleans_up_next = true;
+        self.end_agent(a);
     }
 
     /// Faults are off: this agent's disk is a good one again. One on which a flush failed is trusted

@@ -11,6 +11,7 @@ use super::{Happening, World};
 use crate::invariants::Seen;
 use crate::limits::{MILLISECOND_US, SECOND_US};
 use crate::process::Process;
+use crate::tally::Fault;
 
 impl World {
     /// Makes sure that the agreement is polled when it has something due.
@@ -63,21 +64,35 @@ impl World {
                 Event::LeadLost
             }
             Agreed::Committed { seq, index, op } => {
+                self.settle_proposal(m, seq);
                 self.see(&Seen::Committed { index, op: &op });
                 let seq = Seq(seq);
                 Event::Committed { seq, index, op }
             }
-            Agreed::Refused { seq, reason } => Event::Refused {
-                seq: Seq(seq),
-                reason: reason.to_string(),
-            },
-            Agreed::Unknown { seq } => Event::Unknown { seq: Seq(seq) },
+            Agreed::Refused { seq, reason } => {
+                self.settle_proposal(m, seq);
+                Event::Refused {
+                    seq: Seq(seq),
+                    reason: reason.to_string(),
+                }
+            }
+            Agreed::Unknown { seq } => {
+                self.settle_proposal(m, seq);
+                self.fired(Fault::OutcomeUnknown);
+                Event::Unknown { seq: Seq(seq) }
+            }
             Agreed::Snapshotted { .. } | Agreed::SnapshotRefused { .. } => return,
             // The engine stopped, and the process with it.
             Agreed::Failed { .. } => return self.end_master(m),
         };
         let life = self.masters[m].life;
         self.happen(Happening::MasterEvent(m, life, Box::new(event)));
+    }
+
+    fn settle_proposal(&mut self, m: usize, seq: u64) {
+        if let Some(process) = &mut self.masters[m].process {
+            process.proposed.remove(&seq);
+        }
     }
 
     /// With several masters a detector tells who leads, each listener in its own time. With one master

@@ -62,7 +62,11 @@ pub(crate) struct Waiting {
 impl World {
     /// Puts a call on its way.
     pub(super) fn send_call(&mut self, flight: CallFlight) {
-        let mut after = self.latency();
+        let ends = (
+            Process::Master(flight.master),
+            Process::Scheduler(flight.scheduler),
+        );
+        let mut after = self.latency() + self.slowness(ends.0, ends.1);
         if self.draws.permille(self.plan.network.delayed_permille) {
             after += self.draws.between(self.plan.network.delay_us);
         }

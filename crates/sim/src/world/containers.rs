@@ -181,6 +181,9 @@ impl World {
             agent: a,
             container: id,
         });
+        if is_mute(&program) {
+            self.fired(Fault::ExecutorMute);
+        }
         let seed = self.draws.bits();
         match SimExecutor::start(&program, &environment, seed) {
             Some(executor) => {
@@ -224,12 +227,15 @@ impl World {
         );
     }
 
-    /// Tells the present life of the agent; a later one asks.
+    /// Tells the present life of the agent, in order; a later one asks.
     fn report(&mut self, a: usize, report: ContainerReport) {
-        let after = self.draws.between((20, 2 * MILLISECOND_US));
-        let life = self.agents[a].life;
+        let at_us = self.now_us + self.draws.between((20, 2 * MILLISECOND_US));
+        let host = &mut self.agents[a];
+        host.reported_us = host.reported_us.max(at_us);
+        let (at_us, life) = (host.reported_us, host.life);
         let event = Box::new(Event::Container(report));
-        self.later(after, Happening::AgentEvent(a, life, event));
+        self.queue
+            .plan(at_us, Happening::AgentEvent(a, life, event));
     }
 
     /// As the engine of the container room: those named are taken up or told to be over, all others
@@ -336,7 +342,16 @@ fn termination(status: Option<i32>) -> Termination {
 /// The program of a custom executor, as the workloads name it.
 pub(crate) const CUSTOM_EXECUTOR: &str = "sim-executor";
 
+/// One that starts and never subscribes.
+pub(crate) const MUTE_EXECUTOR: &str = "sim-executor-mute";
+
 /// Whether this program is a custom executor.
 pub(crate) fn is_custom(program: &Program) -> bool {
-    matches!(program, Program::Command(command) if command.value() == CUSTOM_EXECUTOR)
+    is_mute(program)
+        || matches!(program, Program::Command(command) if command.value() == CUSTOM_EXECUTOR)
+}
+
+/// Whether this program is a custom executor that never subscribes.
+pub(crate) fn is_mute(program: &Program) -> bool {
+    matches!(program, Program::Command(command) if command.value() == MUTE_EXECUTOR)
 }

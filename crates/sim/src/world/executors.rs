@@ -18,7 +18,7 @@ use meseta_model::wait_status::WaitStatus;
 use meseta_proto::mesos::v1::{self, executor};
 use meseta_runtime::{Driver, Output};
 
-use super::containers::{ContainerStep, is_custom};
+use super::containers::{ContainerStep, is_custom, is_mute};
 use super::{Happening, World};
 use crate::executors::custom::{self, CustomExecutor};
 use crate::executors::program;
@@ -26,6 +26,7 @@ use crate::invariants::Seen;
 use crate::limits::MILLISECOND_US;
 use crate::process::Process;
 use crate::show;
+use crate::tally::{Fault, Situation};
 
 /// An executor at work.
 pub(crate) struct SimExecutor {
@@ -90,7 +91,8 @@ impl SimExecutor {
             }
             program if is_custom(program) => {
                 let config = command_config(environment, seed);
-                ExecutorCore::Custom(Driver::new(CustomExecutor::new(config), |_| None))
+                let core = CustomExecutor::new(config, is_mute(program));
+                ExecutorCore::Custom(Driver::new(core, |_| None))
             }
             Program::Command(_) => return None,
         };
@@ -371,6 +373,9 @@ impl World {
         if signal == 15 && program.ignores_term {
             return;
         }
+        if signal == 9 && program.ignores_term {
+            self.met(Situation::KilledAfterGrace);
+        }
         let after = self.draws.spread((100, 200 * MILLISECOND_US));
         let ended = ExecutorInput::ProgramEnded(WaitStatus::signaled(signal));
         self.later(after, Happening::Executor(a, id.clone(), Box::new(ended)));
@@ -414,12 +419,19 @@ impl World {
             return;
         }
         let request = process.new_request();
+        let updates = call.r#type() == executor::call::Type::Update;
         let event = AgentEvent::ExecutorCalled {
             request,
             caller: Caller::default(),
             call,
         };
         self.agent_event(a, event);
+        let deaths = self.plan.agents[a].unheard_deaths_permille;
+        if updates && self.draws.permille(deaths) && self.executor(a, id).is_some() {
+            // Its acknowledgement is on its way, or waits for the disk.
+            self.fired(Fault::ExecutorCrashedUnacknowledged);
+            self.crash_executor(a, id, WaitStatus::signaled(11));
+        }
     }
 
     /// The agent writes to an executor's stream.

@@ -31,6 +31,8 @@ const CONNECT_TIMEOUT_US: u64 = 5 * SECOND_US;
 /// One message on its way.
 #[derive(Debug)]
 pub(crate) struct Flight {
+    /// Grows with every message that anybody sends.
+    number: u64,
     /// When it was to arrive, had nothing come in between.
     pub(crate) at_us: u64,
     pub(crate) from: Upid,
@@ -50,6 +52,8 @@ struct Connection {
     last_us: u64,
     /// Broken: what arrives later than this is lost.
     cut_after_us: Option<u64>,
+    /// Its next message takes so much longer, and is its last: others overtake it.
+    lingers_us: Option<u64>,
 }
 
 /// All connections between daemons.
@@ -58,6 +62,8 @@ pub(crate) struct Links {
     by_number: BTreeMap<u64, Connection>,
     /// The one that the sender writes to, whether it still works or not.
     current: BTreeMap<(Process, Process), u64>,
+    /// The newest message that arrived, of each sender at each receiver.
+    newest: BTreeMap<(Process, Process), u64>,
 }
 
 impl Links {
@@ -73,6 +79,13 @@ impl Links {
     pub(crate) fn working(&self) -> Vec<u64> {
         let working = |number: &&u64| self.by_number[*number].cut_after_us.is_none();
         self.current.values().filter(working).copied().collect()
+    }
+
+    /// Breaks a connection with its next message, which arrives so much later all the same.
+    pub(crate) fn linger(&mut self, number: u64, for_us: u64) {
+        if let Some(conn) = self.by_number.get_mut(&number) {
+            conn.lingers_us = Some(for_us);
+        }
     }
 
     /// A driver and its master have a connection each way, over the same wire: what breaks one breaks
@@ -133,12 +146,17 @@ impl World {
             after += self.draws.between(self.plan.network.delay_us);
             self.fired(Fault::MessageDelayed);
         }
+        let message_number = self.number();
+        let slow = self.links.receiver(number);
+        after += slow.map_or(0, |receiver| self.slowness(owner, receiver));
         let Some(conn) = self.links.by_number.get_mut(&number) else {
             return;
         };
-        let at_us = conn.last_us.max(self.now_us + after);
+        let lingers = conn.lingers_us.take();
+        let at_us = conn.last_us.max(self.now_us + after) + lingers.unwrap_or(0);
         conn.last_us = at_us;
         let flight = Flight {
+            number: message_number,
             at_us,
             from: Upid::new(from, owner.address()),
             to: to.clone(),
@@ -147,6 +165,9 @@ impl World {
         };
         self.queue
             .plan(at_us, Happening::Arrive(number, Box::new(flight)));
+        if lingers.is_some() {
+            self.break_link(number, at_us, 0);
+        }
     }
 
     /// The connection to an address, made if there is none.
@@ -164,6 +185,7 @@ impl World {
             watchers: BTreeSet::new(),
             last_us: ready_us,
             cut_after_us: None,
+            lingers_us: None,
         };
         let cut = self.cut_until(owner, receiver);
         if cut.is_some_and(|until| until > self.now_us + CONNECT_TIMEOUT_US) {
@@ -215,8 +237,10 @@ impl World {
     }
 
     /// The process of `who` is gone. `silent`: its host went with it, nobody resets its connections.
+    /// Otherwise its kernel may still deliver what it wrote, however long that takes.
     pub(super) fn drop_links(&mut self, who: Process, silent: bool) {
         let last = self.now_us + self.draws.below(LAST_PACKETS_US);
+        let delivers = !silent && self.draws.permille(300);
         let mut lost = Vec::new();
         for (pair, number) in &self.links.current {
             if pair.0 == who || pair.1 == who {
@@ -228,6 +252,11 @@ impl World {
                 self.links.current.remove(&pair);
                 if let Some(conn) = self.links.by_number.get_mut(&number) {
                     let last = if silent { self.now_us } else { last };
+                    let last = if delivers {
+                        last.max(conn.last_us)
+                    } else {
+                        last
+                    };
                     conn.cut_after_us.get_or_insert(last);
                 }
             } else {
@@ -263,6 +292,12 @@ impl World {
             return self.break_link(number, self.now_us, told);
         }
         self.note(|| show::flight(&flight));
+        let newest = self.links.newest.entry((owner, receiver)).or_default();
+        if flight.number < *newest {
+            self.fired(Fault::MessageReordered);
+        } else {
+            *newest = flight.number;
+        }
         let Flight {
             from,
             to,

@@ -1,11 +1,12 @@
 //! Masters: the real core and driver, and what the process around them does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_master::event::{Effect, Event};
-use meseta_master::view::Delta;
+use meseta_master::view::{AgentFate, Delta};
 use meseta_master::{Config, Master};
 use meseta_model::edge::RequestId;
+use meseta_model::ids::AgentId;
 use meseta_model::step::Seq;
 use meseta_runtime::{Driver, Output};
 
@@ -15,7 +16,13 @@ use crate::invariants::Seen;
 use crate::limits::{MILLISECOND_US, SECOND_US};
 use crate::process::Process;
 use crate::show;
-use crate::tally::Fault;
+use crate::tally::{Fault, Situation};
+
+/// What [`World::audit_master`] checks.
+pub(crate) const AUDIT: &str = "a master's recount of its books agrees";
+
+/// The same.
+pub(crate) const SHOWN: &str = "what a master shows is what it has";
 
 /// The host of a master.
 #[derive(Default)]
@@ -44,6 +51,9 @@ pub(crate) struct MasterProcess {
     /// Who waits for what; `None` is an operator.
     pub(super) requests: BTreeMap<RequestId, Option<Waiting>>,
     next_request: u64,
+    /// Proposals of which it has not heard yet.
+    pub(super) proposed: BTreeSet<u64>,
+    steps: u64,
     wake_at: Option<u64>,
     exits: Option<String>,
 }
@@ -71,6 +81,8 @@ impl World {
             leads: false,
             requests: BTreeMap::new(),
             next_request: 0,
+            proposed: BTreeSet::new(),
+            steps: 0,
             wake_at: None,
             exits: None,
         });
@@ -88,6 +100,7 @@ impl World {
             max_agent_ping_timeouts: settings.pings,
             offer_timeout_us: settings.offer_timeout_us,
             heartbeat_interval_us: settings.heartbeat_us,
+            agent_reregister_timeout_us: settings.agent_return_us,
             ..Config::new(address, format!("master{}", m + 1))
         }
     }
@@ -150,6 +163,7 @@ impl World {
             }
         }
         self.see(&Seen::MasterRests { master: m });
+        self.audit_now_and_then(m);
         let exits = self.masters[m]
             .process
             .as_ref()
@@ -157,6 +171,35 @@ impl World {
         match exits {
             Some(reason) => self.master_exits(m, &reason),
             None => self.plan_master_wake(m),
+        }
+    }
+
+    /// Has a master count its books again, after every step of it or after some.
+    fn audit_now_and_then(&mut self, m: usize) {
+        let every = self.plan.settings.audit_every;
+        if let Some(process) = &mut self.masters[m].process {
+            process.steps += 1;
+            if process.steps.is_multiple_of(every) {
+                self.audit_master(m);
+            }
+        }
+    }
+
+    /// Has a master count its books and its allocator's again, and compares what it has shown with what
+    /// it has.
+    pub(crate) fn audit_master(&mut self, m: usize) {
+        let Some(process) = &self.masters[m].process else {
+            return;
+        };
+        let core = process.driver.core();
+        let audit = core.audit();
+        let agrees = audit.is_ok();
+        let what = || format!("master{}: {}", m + 1, audit.err().unwrap_or_default());
+        self.oracle.check(AUDIT, agrees, what);
+        if let Some(survey) = core.survey() {
+            let differs = self.oracle.books().masters[m].differs(&survey);
+            let what = || format!("master{}: {}", m + 1, differs.clone().unwrap_or_default());
+            self.oracle.check(SHOWN, differs.is_none(), what);
         }
     }
 
@@ -170,6 +213,9 @@ impl World {
             let life = self.masters[m].life;
             let event = Box::new(Event::Refused { seq, reason });
             return self.later(1, Happening::MasterEvent(m, life, event));
+        }
+        if let Some(process) = &mut self.masters[m].process {
+            process.proposed.insert(seq.0);
         }
         self.agreement.propose(self.now_us, m as u64, seq.0, op);
     }
@@ -214,7 +260,10 @@ impl World {
                 process.leads = true;
                 self.note(|| format!("master{} leads in epoch {}", m + 1, view.epoch));
             }
-            Effect::Changed(delta) => self.note(|| show::master_delta(m, &delta)),
+            Effect::Changed(delta) => {
+                self.note(|| show::master_delta(m, &delta));
+                self.notice_return(&delta);
+            }
             Effect::Count { .. } => {}
             Effect::SnapshotRegistry { index, bytes } => {
                 self.agreement.snapshot(self.now_us, m as u64, index, bytes);
@@ -222,6 +271,25 @@ impl World {
             Effect::Exit { reason } => {
                 process.exits.get_or_insert(reason);
             }
+        }
+    }
+
+    /// Whether an agent that was unreachable is back.
+    fn notice_return(&mut self, delta: &Delta) {
+        match delta {
+            Delta::AgentRemoved {
+                agent,
+                to: AgentFate::Unreachable,
+            } => {
+                self.unreachable.insert(agent.clone());
+            }
+            Delta::Agent(view) if view.connected => {
+                let id = view.info.id.as_ref().map(AgentId::from);
+                if id.is_some_and(|id| self.unreachable.remove(&id)) {
+                    self.met(Situation::AgentReturned);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -237,6 +305,9 @@ impl World {
             return;
         };
         self.note(|| format!("master{} is down", m + 1));
+        if !process.proposed.is_empty() {
+            self.fired(Fault::MasterCrashedInCommit);
+        }
         self.see(&Seen::MasterEnds { master: m });
         let own = Process::Master(m);
         self.agreement.crash(self.now_us, m as u64);

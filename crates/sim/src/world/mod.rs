@@ -21,7 +21,7 @@ mod streams;
 use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_consensus::spec::Agreement;
-use meseta_model::ids::FrameworkId;
+use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::step::Now;
 
 use crate::draws::Draws;
@@ -32,16 +32,16 @@ use crate::plan::Plan;
 use crate::plants::Plant;
 use crate::process::Process;
 use crate::queue::Queue;
-use crate::tally::{Fault, Tally};
+use crate::tally::{Fault, Situation, Tally};
 use crate::trace::Trace;
 
 pub(crate) use agents::AgentHost;
 pub(crate) use calls::{Answer, CallFlight};
-pub(crate) use containers::{CUSTOM_EXECUTOR, SimContainer};
+pub(crate) use containers::{CUSTOM_EXECUTOR, MUTE_EXECUTOR, SimContainer};
 pub(crate) use drivers::status_for_driver;
 pub(crate) use happening::Happening;
 pub(crate) use links::{Flight, Links};
-pub(crate) use masters::MasterHost;
+pub(crate) use masters::{AUDIT, MasterHost, SHOWN};
 pub(crate) use schedulers::SchedulerHost;
 pub(crate) use streams::{StreamItem, Streams};
 
@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) streams: Streams,
     /// Pairs of hosts that cannot reach each other, until when.
     pub(crate) cuts: BTreeMap<(Process, Process), u64>,
+    /// Pairs of hosts between which everything takes long: until when, and by how much longer.
+    slow: BTreeMap<(Process, Process), (u64, u64)>,
     /// What waits for such a pair to reach each other again, in order.
     held: BTreeMap<(Process, Process), Vec<Happening>>,
     /// Processes that stand still, and what waits for them.
@@ -86,6 +88,8 @@ pub(crate) struct World {
     pub(crate) agreed_at: Option<u64>,
     /// Agents that never come back.
     pub(crate) lost_agents: BTreeSet<usize>,
+    /// Agents that a master declared unreachable and that were not seen since.
+    unreachable: BTreeSet<AgentId>,
     /// Frameworks that an operator wants removed.
     pub(crate) dismissed: BTreeSet<FrameworkId>,
     pub(crate) next_number: u64,
@@ -118,11 +122,13 @@ impl World {
             links: Links::default(),
             streams: Streams::default(),
             cuts: BTreeMap::new(),
+            slow: BTreeMap::new(),
             held: BTreeMap::new(),
             paused: BTreeMap::new(),
             calm: false,
             agreed_at: None,
             lost_agents: BTreeSet::new(),
+            unreachable: BTreeSet::new(),
             dismissed: BTreeSet::new(),
             next_number: 0,
             plan,
@@ -182,6 +188,10 @@ impl World {
     pub(crate) fn fired(&mut self, fault: Fault) {
         self.tally.fired(fault);
         self.note(|| format!("-- {fault}"));
+    }
+
+    pub(crate) fn met(&mut self, situation: Situation) {
+        self.tally.met(situation);
     }
 
     /// A line of the trace; the text is made only if somebody wants it.
@@ -287,6 +297,20 @@ impl World {
         self.later(for_us, Happening::Heal(pair(a, b)));
     }
 
+    /// From now on everything between these two takes longer.
+    pub(crate) fn slow_down(&mut self, a: Process, b: Process, extra_us: u64, for_us: u64) {
+        self.note(|| format!("{a} and {b} are {} ms apart", extra_us / 1_000));
+        let until = self.now_us + for_us;
+        self.slow.insert(pair(a, b), (until, extra_us));
+    }
+
+    /// How much longer than usual packets between these two take now.
+    pub(crate) fn slowness(&self, a: Process, b: Process) -> u64 {
+        let slow = self.slow.get(&pair(a, b));
+        slow.filter(|(until, _)| *until > self.now_us)
+            .map_or(0, |(_, extra_us)| *extra_us)
+    }
+
     /// What would cross a cut waits until it is mended.
     pub(crate) fn hold(&mut self, a: Process, b: Process, what: Happening) {
         self.held.entry(pair(a, b)).or_default().push(what);
@@ -359,6 +383,7 @@ impl World {
         self.calm = true;
         self.plan.calm();
         self.cuts.clear();
+        self.slow.clear();
         for pair in self.held.keys().copied().collect::<Vec<_>>() {
             self.heal(pair);
         }

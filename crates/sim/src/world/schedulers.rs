@@ -14,6 +14,7 @@ use super::{Happening, World};
 use crate::invariants::Seen;
 use crate::limits::{MILLISECOND_US, SECOND_US};
 use crate::process::Process;
+use crate::tally::Situation;
 use crate::workloads::{Acts, Asked, FrameworkPlan, Workload};
 
 /// How often a call is tried when its answer does not come.
@@ -146,10 +147,9 @@ impl World {
     }
 
     /// The last scheduler of a run.
-    pub(crate) fn add_probe(&mut self, plan: FrameworkPlan) -> usize {
+    pub(crate) fn add_probe(&mut self, plan: FrameworkPlan) {
         let probe = self.add_scheduler(plan);
         self.start_scheduler(probe);
-        probe
     }
 
     pub(super) fn start_scheduler(&mut self, s: usize) {
@@ -314,6 +314,11 @@ impl World {
             scheduler: s,
             event: &event,
         });
+        if let Some(update) = &event.update
+            && let Some(situation) = Situation::told(update.status.state())
+        {
+            self.met(situation);
+        }
         match event.r#type() {
             scheduler::event::Type::Subscribed => {
                 let host = &mut self.schedulers[s];
@@ -369,7 +374,12 @@ impl World {
                     self.try_again(s, asked, tries, false);
                 }
             }
-            Answered::Outcome(Outcome::Accepted | Outcome::Done) => {}
+            Answered::Outcome(Outcome::Accepted | Outcome::Done) => {
+                let asked = pending.map(|(asked, _)| asked.call.r#type());
+                if asked == Some(Type::UpdateFramework) {
+                    self.met(Situation::RolesChanged);
+                }
+            }
         }
     }
 
@@ -392,8 +402,13 @@ impl World {
         };
         let mut acts = Acts::new(self.now_us, &mut self.draws, host.framework.clone());
         acts.stream.clone_from(&host.session.stream);
+        acts.info = host.plan.info(s);
+        acts.info.id.clone_from(&host.framework);
         work(&mut *workload, &mut acts);
         let (asked, faults, hangs_up) = (acts.asked, acts.faults, acts.hangs_up);
+        if let Some(roles) = acts.roles {
+            host.plan.roles = roles;
+        }
         let session = host.session.number;
         host.workload = Some(workload);
         for fault in faults {
@@ -448,6 +463,9 @@ impl World {
             scheduler: s,
             call: &asked.call,
         });
+        if let Some(situation) = situation_of(&asked.call) {
+            self.met(situation);
+        }
         if self.schedulers[s].plan.driver {
             return self.driver_calls(s, master, &asked.call);
         }
@@ -465,7 +483,7 @@ impl World {
     }
 
     /// A fault: the scheduler's process dies, and comes back with what it had on disk.
-    pub(crate) fn crash_scheduler(&mut self, s: usize) {
+    pub(crate) fn crash_scheduler(&mut self, s: usize, back_us: u64) {
         if !self.schedulers[s].is_up {
             return;
         }
@@ -474,8 +492,7 @@ impl World {
         self.paused.remove(&Process::Scheduler(s));
         self.drop_streams(Process::Scheduler(s));
         self.drop_links(Process::Scheduler(s), false);
-        let back = self.draws.spread((10 * MILLISECOND_US, 5 * SECOND_US));
-        self.later(back, Happening::Start(Process::Scheduler(s)));
+        self.later(back_us, Happening::Start(Process::Scheduler(s)));
     }
 
     /// A fault: another instance subscribes while this one still has its stream.
@@ -498,6 +515,23 @@ impl World {
         self.work(s, |workload, _| workload.wind_down());
     }
 
+    /// A scheduler tears its own framework down.
+    pub(crate) fn ask_for_teardown(&mut self, s: usize) {
+        let number = self.number();
+        let host = &self.schedulers[s];
+        let (Stage::Subscribed, Some(master)) = (host.session.stage, host.session.master) else {
+            return;
+        };
+        let call = scheduler::Call {
+            framework_id: host.framework.clone(),
+            r#type: Some(Type::Teardown as i32),
+            ..Default::default()
+        };
+        let stream_id = None;
+        let asked = Asked { call, stream_id };
+        self.put_on_its_way(s, master, number, &asked, false);
+    }
+
     /// The scheduler goes and its framework is torn down by an operator.
     pub(crate) fn dismiss_scheduler(&mut self, s: usize) {
         let host = &mut self.schedulers[s];
@@ -508,6 +542,19 @@ impl World {
         if let Some(framework) = self.schedulers[s].framework.clone() {
             self.dismiss(&framework);
         }
+    }
+}
+
+/// What a call brings about, if that is worth counting.
+fn situation_of(call: &scheduler::Call) -> Option<Situation> {
+    match call.r#type() {
+        Type::Accept => {
+            let offers = call.accept.as_ref().map_or(0, |a| a.offer_ids.len());
+            (offers > 1).then_some(Situation::OffersTogether)
+        }
+        Type::Suppress => Some(Situation::Suppressed),
+        Type::Revive => Some(Situation::Revived),
+        _ => None,
     }
 }
 

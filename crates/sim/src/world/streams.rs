@@ -125,8 +125,11 @@ impl World {
     }
 
     fn write_stream(&mut self, id: &StreamId, item: StreamItem) {
-        let after = self.latency();
+        let mut after = self.latency();
         let now_us = self.now_us;
+        if let (Some(writer), Some(reader)) = (self.streams.writer(id), self.streams.reader(id)) {
+            after += self.slowness(writer, reader);
+        }
         let Some(stream) = self.streams.by_id.get_mut(id) else {
             return;
         };
