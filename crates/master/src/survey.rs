@@ -43,10 +43,12 @@ impl Reign {
         });
         let agents = self.agents.registered.iter();
         let executors = agents.clone().flat_map(|(agent, row)| {
-            row.executors.iter().flat_map(move |(framework, executors)| {
-                let ids = executors.keys();
-                ids.map(move |id| (agent.clone(), framework.clone(), id.clone()))
-            })
+            row.executors
+                .iter()
+                .flat_map(move |(framework, executors)| {
+                    let ids = executors.keys();
+                    ids.map(move |id| (agent.clone(), framework.clone(), id.clone()))
+                })
         });
         let offers = self.offers.iter();
         Survey {

@@ -619,6 +619,8 @@ impl Cluster {
 
     /// An ACCEPT of one offer with operations that each go on with what those before them made.
     pub fn operate(&mut self, scheduler: usize, kinds: &[usize], named: bool) {
+        // A driver that names an operation is aborted.
+        let named = named && !self.is_driver(scheduler);
         let offers = &mut self.schedulers[scheduler].offers;
         let Some((_, offer)) = offers.pop_first() else {
             return;
