@@ -10,7 +10,8 @@
 //! driver writes them.
 //!
 //! Where to start reading: the `step` match in [`agent`], then `launch` (how a task gets to an executor),
-//! `updates` and `forwarding` (how what it says gets to the master).
+//! `updates` and `forwarding` (how what it says gets to the master), `restart` and `unfinished` (what a
+//! restarted agent takes up and goes on with).
 //!
 //! Invariants:
 //! - A task's updates go out in order, one unacknowledged at a time, and are kept until acknowledged.
@@ -18,6 +19,8 @@
 //! - For a checkpointing framework nothing happens that a restart would forget: a container starts
 //!   after its infos are on disk, its program runs after its pid is, an update goes out after its
 //!   record is.
+//! - A task on disk starts once, whichever write the agent dies after: again only if it is certain
+//!   that it never began and nobody was told of its end.
 //! - Every request gets exactly one reply.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

@@ -209,8 +209,8 @@ impl Agent {
                 message
                     .tasks
                     .extend(tasks.map(|live| self.told_task(executor, live)));
-                let is_told = executor.exit_owed.is_none();
-                if !executor.generated && !(executor.state == State::Terminated && is_told) {
+                let is_gone = executor.state == State::Terminated && executor.exit_owed.is_none();
+                if !executor.generated && !is_gone {
                     let info = format::old_executor(&executor.info);
                     message.executor_infos.push(info);
                 }

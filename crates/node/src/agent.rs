@@ -425,6 +425,8 @@ impl Performer {
     fn measure(&self) {
         let (work_dir, events) = (self.work_dir.clone(), self.events.clone());
         let (api, (delay, headroom)) = (self.api.clone(), self.collection);
+        // As often is often enough for this.
+        tokio::task::spawn_blocking(meseta_container::release_free_memory);
         tokio::task::spawn_blocking(move || match rustix::fs::statvfs(&work_dir) {
             Ok(disk) if disk.f_blocks > 0 => {
                 let used = 1.0 - disk.f_bavail as f64 / disk.f_blocks as f64;

@@ -1,12 +1,16 @@
 //! Directories on their way out.
 //!
-//! Their names are free at once, by a rename; what they held is deleted by another thread, which may
-//! take long. So what comes after may use a name again: a framework that was over may come back while
-//! its old directory is still being deleted.
+//! Their names are free at once, by a rename; what they held is deleted by another thread, one
+//! directory after the other, which may take long. So what comes after may use a name again: a
+//! framework that was over may come back while its old directory is still being deleted. And a crash
+//! leaves no directory of which only a part is there, which recovery would misread.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use meseta_runtime::group::TEMPORARY_PREFIX;
 
 /// Hears of each directory whether it could be removed.
 pub(crate) type Removed = Arc<dyn Fn(bool) + Send + Sync>;
@@ -15,7 +19,8 @@ pub(crate) type Removed = Arc<dyn Fn(bool) + Send + Sync>;
 pub(crate) struct Trash {
     directory: PathBuf,
     next: u64,
-    removed: Removed,
+    /// To the thread that deletes. What waits here is bounded by what waits in the core.
+    doomed: Sender<PathBuf>,
 }
 
 impl Trash {
@@ -23,6 +28,7 @@ impl Trash {
     pub(crate) fn open(directory: PathBuf, removed: Removed) -> io::Result<Self> {
         std::fs::create_dir_all(&directory)?;
         let mut next = 0;
+        let mut leftovers = Vec::new();
         for entry in std::fs::read_dir(&directory)? {
             let entry = entry?;
             let number = entry
@@ -30,30 +36,48 @@ impl Trash {
                 .to_str()
                 .and_then(|name| name.parse().ok());
             next = next.max(number.map_or(0, |number: u64| number.saturating_add(1)));
-            delete(entry.path(), removed.clone());
+            leftovers.push(entry.path());
         }
-        Ok(Self {
+        let (doomed, waiting) = channel();
+        std::thread::Builder::new()
+            .name("trash".to_owned())
+            .spawn(move || delete_all(&waiting, &removed))?;
+        let trash = Self {
             directory,
             next,
-            removed,
-        })
+            doomed,
+        };
+        leftovers.into_iter().for_each(|path| trash.delete(path));
+        Ok(trash)
     }
 
-    /// Takes a directory away. If it cannot be renamed (it is on another file system) this returns
-    /// once it is deleted.
+    /// Takes a directory away. One on another file system is renamed beside itself, to a name that
+    /// recovery passes over.
     pub(crate) fn take(&mut self, path: &Path) {
-        let kept = self.directory.join(self.next.to_string());
+        let number = self.next;
         self.next += 1;
+        let kept = self.directory.join(number.to_string());
+        let beside = path.with_file_name(format!("{TEMPORARY_PREFIX}trash-{number}"));
         match std::fs::rename(path, &kept) {
-            Ok(()) => delete(kept, self.removed.clone()),
+            Ok(()) => self.delete(kept),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) => (self.removed)(delete_now(path)),
+            Err(_) => match std::fs::rename(path, &beside) {
+                Ok(()) => self.delete(beside),
+                Err(_) => self.delete(path.to_owned()),
+            },
         }
+    }
+
+    fn delete(&self, path: PathBuf) {
+        // The thread ends with its sender only.
+        let _ = self.doomed.send(path);
     }
 }
 
-fn delete(path: PathBuf, removed: Removed) {
-    tokio::task::spawn_blocking(move || removed(delete_now(&path)));
+fn delete_all(waiting: &Receiver<PathBuf>, removed: &Removed) {
+    while let Ok(path) = waiting.recv() {
+        removed(delete_now(&path));
+    }
 }
 
 /// Whether it is gone.

@@ -35,7 +35,7 @@ pub const BROKEN_PATHS: usize = 1_024;
 
 /// Directories known to be durable. Beyond it they are forgotten, and each is flushed once more when it
 /// is used again.
-pub const DURABLE_DIRS: usize = 65_536;
+pub const DURABLE_DIRS: usize = 4_096;
 
 /// Bytes of one relative path (`PATH_MAX` of Linux, limits.h).
 pub const PATH_BYTES: usize = 4_095;
