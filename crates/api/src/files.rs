@@ -106,6 +106,7 @@ impl Files {
         self.download_within(path, limits::DOWNLOAD_BYTES).await
     }
 
+    /// compat: here, and only here, something is said about what is not there.
     async fn download_within(&self, path: String, most: u64) -> Result<Part, Answer> {
         let files = self.clone();
         off_thread(move || {
@@ -113,6 +114,10 @@ impl Files {
             read(&resolved.real, 0, most)
         })
         .await
+        .map_err(|refused| match refused.status {
+            StatusCode::NOT_FOUND => Answer::not_found(),
+            _ => refused,
+        })
     }
 
     /// Follows a virtual path. Whatever is attached longest along it counts.

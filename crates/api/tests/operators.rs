@@ -577,19 +577,43 @@ async fn later_endpoints_say_so() {
     ] {
         assert_eq!(master.get(path).await.text(), body, "{path}");
     }
-    for path in [
-        "/reserve",
-        "/weights",
-        "/quota",
-        "/machine/down",
-        "/maintenance/schedule",
+    for (method, path) in [
+        ("POST", "/reserve"),
+        ("PUT", "/weights"),
+        ("POST", "/quota"),
+        ("POST", "/machine/down"),
+        ("POST", "/maintenance/schedule"),
     ] {
-        let answer = master.post(path, "", "").await;
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        let answer = master.ask(&request).await;
         assert_eq!(
             (answer.code(), answer.text()),
-            (501, format!("Meseta does not do POST {path} yet"))
+            (501, format!("Meseta does not do {method} {path} yet"))
         );
     }
+    for (method, path, allow) in [
+        ("GET", "/reserve", "POST"),
+        ("POST", "/weights", "GET, PUT"),
+        ("PUT", "/quota", "GET, POST, DELETE"),
+    ] {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        let answer = master.ask(&request).await;
+        assert_eq!(answer.code(), 405);
+        assert_eq!(answer.headers["allow"], allow);
+    }
+    for (timeout, why) in [
+        ("x", "Failed to convert '' to number"),
+        ("5", "Invalid duration '5'"),
+    ] {
+        let path = format!("/metrics/snapshot?timeout={timeout}");
+        let answer = master.get(&path).await;
+        assert_eq!(
+            (answer.code(), answer.text()),
+            (400, format!("Invalid timeout '{timeout}': {why}.\n"))
+        );
+    }
+    let timed = master.get("/metrics/snapshot?timeout=10secs").await;
+    assert!(timed.json().is_object());
     let answer = master
         .ask("DELETE /master/quota/a/b HTTP/1.1\r\nHost: x\r\n\r\n")
         .await;

@@ -61,7 +61,10 @@ fn document(agent: &Arc<Agent>, endpoint: &str, request: &Request) -> Answer {
             let body = metrics::open_metrics(&agent.metrics());
             return Answer::whole(StatusCode::OK, kind, body.into());
         }
-        "metrics/snapshot" => metrics::snapshot(&agent.metrics()),
+        "metrics/snapshot" => match metrics::check_timeout(query) {
+            Ok(()) => metrics::snapshot(&agent.metrics()),
+            Err(refused) => return refused,
+        },
         "monitor/statistics" => documents::statistics(&agent.model.read(), usage),
         "state" => documents::state(&agent.model.read(), &agent.config),
         "system/stats" => metrics::stats(),

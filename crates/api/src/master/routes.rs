@@ -111,7 +111,10 @@ fn document(master: &Arc<Master>, endpoint: &str, request: &Request) -> Answer {
             let body = metrics::open_metrics(&master.metrics());
             return Answer::whole(StatusCode::OK, kind, body.into());
         }
-        "metrics/snapshot" => metrics::snapshot(&master.metrics()),
+        "metrics/snapshot" => match metrics::check_timeout(query) {
+            Ok(()) => metrics::snapshot(&master.metrics()),
+            Err(refused) => return refused,
+        },
         "roles" => documents::roles(&model.read_without_tasks()),
         "slaves" => documents::slaves(&model.read_without_tasks(), query),
         "state" => documents::state(&model.read(), flags),
@@ -160,7 +163,7 @@ mod tests {
                 assert_ne!(answer.status, StatusCode::NOT_FOUND, "{path}");
             }
         }
-        for (endpoint, _) in later::ENDPOINTS {
+        for (endpoint, ..) in later::ENDPOINTS {
             let agents = ["api/v1/resource_provider", "containerizer/debug"];
             assert!(
                 ENDPOINTS.contains(&endpoint) || agents.contains(&endpoint),

@@ -8,11 +8,15 @@ mod system;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use meseta_model::units;
+
 pub use later::LATER;
 pub(crate) use open::{CONTENT_TYPE as OPEN_METRICS_TYPE, document as open_metrics};
 pub(crate) use system::{stats, system};
 
+use crate::answer::Answer;
 use crate::limits;
+use crate::query::Query;
 
 /// Whether a value only grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,19 @@ impl Metrics {
         let list = self.0.into_iter();
         list.map(|(name, (kind, value))| Metric { name, kind, value })
             .collect()
+    }
+}
+
+/// How long a slow metric may take, `timeout=`. None of ours is slow, so any time is enough.
+pub(crate) fn check_timeout(query: &Query) -> Result<(), Answer> {
+    let Some(timeout) = query.get("timeout") else {
+        return Ok(());
+    };
+    match timeout.parse::<units::Duration>() {
+        Ok(_) => Ok(()),
+        Err(why) => Err(Answer::bad_request(format!(
+            "Invalid timeout '{timeout}': {why}.\n"
+        ))),
     }
 }
 
