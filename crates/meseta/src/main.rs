@@ -10,7 +10,7 @@
 //! What holds: an error is one sentence on stderr that says what was wrong and what to do, and an exit
 //! code that means something (1: it failed; 2: the command line is wrong; `run`: the command's own).
 
-#![cfg_attr(test, allow(clippy::expect_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod cli;
 mod daemon;
