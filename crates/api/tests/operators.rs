@@ -537,6 +537,30 @@ async fn operators_set_the_logging_level() {
 }
 
 #[tokio::test]
+async fn the_age_of_held_offers_is_shown() {
+    let master = master().await;
+    let oldest = async || {
+        let metrics = master.get("/metrics/snapshot").await.json();
+        metrics["master/offers/oldest_secs"].as_f64()
+    };
+    assert_eq!(oldest().await, Some(0.0));
+    master
+        .api
+        .apply(&framework("f", FrameworkState::Registered));
+    let offer = v1::Offer {
+        framework_id: FrameworkId::from("f").to_wire(),
+        ..v1::Offer::default()
+    };
+    master.api.apply(&Delta::Offer(Box::new(offer)));
+    let first = oldest().await;
+    assert!(first > Some(0.0));
+    assert!(oldest().await > first, "it grows older");
+    let answered = meseta_model::ids::OfferId::from("");
+    master.api.apply(&Delta::OfferRemoved(answered));
+    assert_eq!(oldest().await, Some(0.0));
+}
+
+#[tokio::test]
 async fn weights_are_shown_where_they_are_set() {
     let master = master().await;
     let plain = master.post(PATH, JSON, r#"{"type":"GET_WEIGHTS"}"#).await;

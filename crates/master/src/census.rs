@@ -1,12 +1,9 @@
-//! What only operators look at: how roles fare with offers, and who holds on to them.
+//! What only operators look at: how roles fare with offers.
 //!
 //! Nothing here decides anything, so that it is asked for between steps instead of being told as
-//! changes: the work is proportional to roles and offers, and done as often as the node likes.
-
-use std::collections::BTreeMap;
+//! changes: the work is proportional to roles, and done as often as the node likes.
 
 use meseta_allocator::{LastRun, RoleOffers, Starving};
-use meseta_model::ids::FrameworkId;
 use meseta_model::step::Now;
 
 use crate::master::Master;
@@ -28,25 +25,5 @@ impl Master {
     pub fn take_starving(&mut self, now: Now) -> Vec<Starving> {
         let reign = self.reign_mut();
         reign.map_or_else(Vec::new, |reign| reign.allocator.take_starving(now.mono_us))
-    }
-
-    /// How long each framework that holds offers has held the oldest of them, microseconds.
-    #[must_use]
-    pub fn held_offers_us(&self, now: Now) -> BTreeMap<FrameworkId, u64> {
-        let mut oldest: BTreeMap<FrameworkId, u64> = BTreeMap::new();
-        for offer in self
-            .reign()
-            .into_iter()
-            .flat_map(|reign| reign.offers.values())
-        {
-            let age_us = now.mono_us.saturating_sub(offer.made_us);
-            match oldest.get_mut(&offer.framework) {
-                Some(known_us) => *known_us = age_us.max(*known_us),
-                None => {
-                    oldest.insert(offer.framework.clone(), age_us);
-                }
-            }
-        }
-        oldest
     }
 }

@@ -24,8 +24,6 @@ pub(crate) struct Offer {
     pub(crate) role: Role,
     /// Without allocation info.
     pub(crate) resources: Resources,
-    /// Monotonic microseconds.
-    pub(crate) made_us: u64,
 }
 
 /// Several offers taken together.
@@ -127,7 +125,6 @@ impl Reign {
             agent: grant.agent.clone(),
             role: grant.role.clone(),
             resources: grant.resources.clone(),
-            made_us: turn.now.mono_us,
         };
         self.offers.insert(id, offer);
         Some((wire, agent.pid.to_string()))
@@ -167,7 +164,6 @@ impl Reign {
             agent,
             role,
             resources,
-            made_us: _,
         } = &offer;
         match refusal {
             Some(refusal) => {

@@ -48,13 +48,6 @@ impl Watched {
             let useful = format!("allocator/mesos/roles/{name}/secs_since_useful_offer");
             values.push((useful, seconds(role.since_useful_us(now.mono_us))));
         }
-        let mut oldest_us = 0;
-        for (framework, held_us) in self.core.held_offers_us(now) {
-            let name = format!("master/offers/frameworks/{framework}/oldest_secs");
-            values.push((name, seconds(held_us)));
-            oldest_us = held_us.max(oldest_us);
-        }
-        values.push(("master/offers/oldest_secs".to_owned(), seconds(oldest_us)));
         self.api.set_gauges("offers", values);
         for starving in self.core.take_starving(now) {
             let waited = seconds(now.mono_us.saturating_sub(starving.since_us));

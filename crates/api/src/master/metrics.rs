@@ -221,6 +221,8 @@ fn frameworks(metrics: &mut Metrics, read: &MasterRead) {
     metrics.gauge("master/frameworks_disconnected", (all - connected) as f64);
     let offers: usize = read.frameworks.iter().map(|known| known.offers.len()).sum();
     metrics.gauge("master/outstanding_offers", offers as f64);
+    let held = read.frameworks.iter().map(held_secs);
+    metrics.gauge("master/offers/oldest_secs", held.fold(0.0, f64::max));
     for state in LIVE {
         let tasks = read
             .frameworks
@@ -260,6 +262,7 @@ fn framework(metrics: &mut Metrics, known: &FrameworkRead, tally: &Tally) {
     let prefix = format!("master/frameworks/{name}/{}", framework.id);
     let subscribed = f64::from(u8::from(framework.view.connected));
     metrics.gauge(format!("{prefix}/subscribed"), subscribed);
+    metrics.gauge(format!("{prefix}/offers/oldest_secs"), held_secs(known));
     for state in FRAMEWORK_LIVE {
         let tasks = known.active.iter().chain(&known.unreachable);
         let count = tasks.filter(|task| task.state == state).count();
@@ -291,6 +294,12 @@ fn escape(name: &str) -> String {
         }
     }
     out
+}
+
+/// How long a framework has held the oldest of its offers: who holds on to what others could use.
+fn held_secs(known: &FrameworkRead) -> f64 {
+    let ages = known.offers.iter().map(|offer| offer.since.elapsed());
+    ages.max().unwrap_or_default().as_secs_f64()
 }
 
 /// The resources that Mesos has metrics for.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 use meseta_master::view::{
     AgentFate, AgentView, Delta, FrameworkState, FrameworkView, MasterView, TaskList,
@@ -47,6 +48,8 @@ pub(crate) struct Offer {
     pub(crate) agent: AgentId,
     pub(crate) framework: FrameworkId,
     pub(crate) offer: v1::Offer,
+    /// When it became known here.
+    pub(crate) since: Instant,
 }
 
 /// A framework with everything of it.
@@ -461,6 +464,7 @@ impl Master {
             agent: AgentId::from(&offer.agent_id),
             framework: FrameworkId::from(&offer.framework_id),
             offer: offer.clone(),
+            since: Instant::now(),
         };
         self.offer_more(&entry, true);
         self.offers
