@@ -106,6 +106,15 @@ pub enum Output {
     Stderr,
 }
 
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stdout => "standard output",
+            Self::Stderr => "standard error",
+        })
+    }
+}
+
 /// For messages and golden texts: values of environment variables may be secrets and are left out.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,18 +160,7 @@ impl fmt::Display for Step {
             Self::SwitchUser { user } => write!(f, "change to user {user}"),
             Self::DieWithSupervisor => write!(f, "die with the supervisor"),
             Self::ChangeDirectory { path } => write!(f, "change directory to {path}"),
-            Self::OpenOutput {
-                output: Output::Stdout,
-                path,
-            } => {
-                write!(f, "append standard output to {path}")
-            }
-            Self::OpenOutput {
-                output: Output::Stderr,
-                path,
-            } => {
-                write!(f, "append standard error to {path}")
-            }
+            Self::OpenOutput { output, path } => write!(f, "append {output} to {path}"),
             Self::CommandExecutor {
                 arguments,
                 environment,
