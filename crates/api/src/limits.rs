@@ -51,7 +51,8 @@ pub const STREAM_RECORDS: usize = 50_000;
 /// Bytes that wait on one stream, a first event of any size excepted. At the limit as above.
 pub const STREAM_BYTES: usize = 32 << 20;
 
-/// Operator event streams. One more cuts the oldest, as `--max_operator_event_stream_subscribers`.
+/// Operator event streams, unless `--max_operator_event_stream_subscribers` says otherwise. One more cuts
+/// the oldest.
 pub const OPERATOR_STREAMS: usize = 1_000;
 
 /// Time between heartbeats of an operator event stream.

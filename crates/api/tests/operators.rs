@@ -12,7 +12,9 @@ use meseta_proto::Wire;
 use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::{agent as agent_wire, master as wire};
 use serde_json::Value;
-use support::{Answer, Client, MasterServed, agent, agent_with, golden, master, post, soon};
+use support::{
+    Answer, Client, MasterServed, agent, agent_with, golden, master, master_of, post, soon,
+};
 
 const PATH: &str = "/api/v1";
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -431,18 +433,27 @@ async fn no_change_is_missed_or_told_twice() {
     soon(changing).await.unwrap();
 }
 
-#[tokio::test]
-async fn the_oldest_of_too_many_subscribers_is_cut() {
-    let master = master().await;
-    let mut first = subscribe(&master).await;
+/// That many subscribers are served; one more ends the first.
+async fn subscribers_are_bounded(master: &MasterServed, most: usize) {
+    let mut first = subscribe(master).await;
     let mut others = Vec::new();
-    for _ in 1..limits::OPERATOR_STREAMS {
-        others.push(subscribe(&master).await);
+    for _ in 1..most {
+        others.push(subscribe(master).await);
     }
     assert_eq!(next(&mut first).await["type"], "SUBSCRIBED");
-    others.push(subscribe(&master).await);
+    others.push(subscribe(master).await);
     assert!(first.ends().await);
     assert_eq!(next(&mut others[0]).await["type"], "SUBSCRIBED");
+}
+
+#[tokio::test]
+async fn the_oldest_of_too_many_subscribers_is_cut() {
+    subscribers_are_bounded(&master().await, limits::OPERATOR_STREAMS).await;
+    let flag = "max_operator_event_stream_subscribers".to_owned();
+    let narrow = master_of(|config| {
+        config.flags.insert(flag, "2".to_owned());
+    });
+    subscribers_are_bounded(&narrow.await, 2).await;
 }
 
 #[tokio::test]

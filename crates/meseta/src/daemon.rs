@@ -358,6 +358,7 @@ fn executor_environment(values: &Values) -> anyhow::Result<BTreeMap<String, Stri
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

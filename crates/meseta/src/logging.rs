@@ -134,6 +134,7 @@ impl Write for LogFile {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -67,6 +67,15 @@ impl MasterConfig {
         }
     }
 
+    /// `--max_operator_event_stream_subscribers`, as the flags have it.
+    fn operator_streams(&self) -> usize {
+        let flag = self.flags.get("max_operator_event_stream_subscribers");
+        let count = flag.and_then(|value| value.parse().ok());
+        count
+            .filter(|count| *count > 0)
+            .unwrap_or(limits::OPERATOR_STREAMS)
+    }
+
     /// `--publish_per_framework_metrics`, as the flags have it.
     fn publishes_per_framework_metrics(&self) -> bool {
         let flag = self.flags.get("publish_per_framework_metrics");

@@ -36,7 +36,7 @@ impl Subscribers {
         let stream = Stream::held(media_type, cut);
         let read = {
             let mut open = self.lock();
-            if open.len() >= limits::OPERATOR_STREAMS {
+            if open.len() >= master.config.operator_streams() {
                 open.remove(0).cut();
             }
             open.push(stream.clone());

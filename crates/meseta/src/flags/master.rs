@@ -64,7 +64,7 @@ pub const MASTER: &[Flag] = &[
     flag("authorizers", Text, Some("local"), Refused(MODULES), "Who decides what is allowed"),
     flag("http_authenticators", Text, Some("basic"), Refused(AUTH), "How HTTP callers authenticate"),
     flag("http_framework_authenticators", Text, None, Refused(AUTH), "How HTTP frameworks authenticate"),
-    flag("max_operator_event_stream_subscribers", Count, Some("1000"), Refused("the limit is fixed at 1000"), "Most operator event streams"),
+    flag("max_operator_event_stream_subscribers", Count, Some("1000"), Honoured, "Most operator event streams; one more ends the oldest"),
     flag("max_completed_frameworks", Count, Some("50"), Honoured, "Completed frameworks to remember"),
     flag("max_completed_tasks_per_framework", Count, Some("1000"), Honoured, "Completed tasks to remember, each framework"),
     flag("max_unreachable_tasks_per_framework", Count, Some("1000"), Honoured, "Unreachable tasks to remember, each framework"),
