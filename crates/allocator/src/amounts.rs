@@ -45,16 +45,11 @@ impl Kinds {
         self.names.len()
     }
 
-    /// Sums the scalars of those entries that `keep` accepts; shared ones count once.
-    pub(crate) fn sum(
-        &mut self,
-        resources: &Resources,
-        mut keep: impl FnMut(&meseta_model::resources::Resource) -> bool,
-    ) -> Amounts {
+    /// Sums the scalars; shared ones count once.
+    pub(crate) fn sum(&mut self, resources: &Resources) -> Amounts {
         let mut sum = Amounts::default();
         for entry in resources {
             if let Some(quantity) = entry.total_quantity()
-                && keep(entry)
                 && let Some(position) = self.position(entry.name())
             {
                 sum.add_at(position, quantity.thousandths());
@@ -179,7 +174,7 @@ mod tests {
         for at in 0..2 * limits::KINDS {
             all += Resources::of(&[(&format!("widget{at}"), 1.0)]);
         }
-        let sum = kinds.sum(&all, |_| true);
+        let sum = kinds.sum(&all);
         assert_eq!(
             sum.iter().count(),
             limits::KINDS - 3,

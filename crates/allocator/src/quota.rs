@@ -9,6 +9,7 @@
 use indexmap::IndexMap;
 use meseta_model::resources::{Resource, ResourceName, Resources, Scalar};
 use meseta_model::roles::Role;
+use smallvec::SmallVec;
 
 use crate::Digest;
 use crate::amounts::{Amounts, Kinds};
@@ -282,7 +283,7 @@ fn limits_by_position(
 }
 
 /// What of `resources` is reserved, by top-level role.
-fn reservations(kinds: &mut Kinds, resources: &Resources) -> Vec<(Role, Amounts)> {
+fn reservations(kinds: &mut Kinds, resources: &Resources) -> SmallVec<[(Role, Amounts); 2]> {
     reserved_by(kinds, resources.iter(), Role::top)
 }
 
@@ -291,8 +292,8 @@ pub(crate) fn reserved_by<'a>(
     kinds: &mut Kinds,
     resources: impl Iterator<Item = &'a Resource>,
     key: impl Fn(&Role) -> &str,
-) -> Vec<(Role, Amounts)> {
-    let mut sums: Vec<(Role, Amounts)> = Vec::new();
+) -> SmallVec<[(Role, Amounts); 2]> {
+    let mut sums: SmallVec<[(Role, Amounts); 2]> = SmallVec::new();
     for entry in resources {
         let (Some(role), Some(quantity)) = (entry.reservation_role(), entry.total_quantity())
         else {
@@ -305,7 +306,12 @@ pub(crate) fn reserved_by<'a>(
         let at = match sums.iter().position(|(known, _)| known.as_str() == key) {
             Some(at) => at,
             None => {
-                sums.push((Role::from(key), Amounts::default()));
+                let key = if key == role.as_str() {
+                    role.clone()
+                } else {
+                    Role::from(key)
+                };
+                sums.push((key, Amounts::default()));
                 sums.len() - 1
             }
         };

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use meseta_model::resources::{Kind, Resource, ResourceName, Resources, Scalar};
+use meseta_model::resources::{Resource, ResourceName, Resources, Scalar};
 use meseta_model::roles::Role;
 
 use crate::amounts::{Amounts, Kinds};
@@ -110,11 +110,10 @@ impl Default for Shapes {
 impl Shapes {
     /// The shape of these resources.
     pub(crate) fn make(&mut self, resources: Resources) -> Arc<Shape> {
-        let all = self.kinds.sum(&resources, |_| true);
-        let is_special = |entry: &Resource| *entry.kind() != Kind::default();
-        if resources.iter().any(is_special) {
-            return Arc::new(self.make_special(resources, all));
+        if !resources.iter().all(Resource::is_plain) {
+            return Arc::new(self.make_special(resources));
         }
+        let all = self.kinds.sum(&resources);
         let at = all.digest() as usize % limits::RECENT_SHAPES;
         if let Some(recent) = &self.recent[at]
             && recent.resources == resources
@@ -135,27 +134,29 @@ impl Shapes {
     }
 
     /// One look at each entry.
-    fn make_special(&mut self, resources: Resources, all: Amounts) -> Shape {
-        let mut firm = Amounts::default();
+    fn make_special(&mut self, resources: Resources) -> Shape {
+        let (mut all, mut firm) = (Amounts::default(), Amounts::default());
         let (mut needs, mut reserved, mut disks) = (0, false, false);
         for entry in &resources {
             needs |= needs_of(entry);
             reserved |= !entry.is_unreserved();
             disks |= entry.disk().is_some();
-            if is_firm(entry)
-                && let Some(quantity) = entry.total_quantity()
+            if let Some(quantity) = entry.total_quantity()
                 && let Some(position) = self.kinds.position(entry.name())
             {
-                firm.add_at(position, quantity.thousandths());
+                all.add_at(position, quantity.thousandths());
+                if is_firm(entry) {
+                    firm.add_at(position, quantity.thousandths());
+                }
             }
         }
         Shape {
-            firm,
+            resources,
             all,
+            firm,
             needs,
             reserved,
             disks,
-            resources,
             unreserved: OnceLock::new(),
         }
     }
@@ -227,7 +228,7 @@ impl Shapes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use meseta_model::resources::{Disk, Persistence, Value};
+    use meseta_model::resources::{Disk, Kind, Persistence, Value};
 
     #[test]
     fn plain_shapes_are_shared_as_long_as_they_are_recent() {

@@ -84,6 +84,12 @@ impl Resource {
         self.kind.as_deref().unwrap_or(&PLAIN)
     }
 
+    /// Whether nothing stands behind it: of the default kind.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.kind.is_none()
+    }
+
     /// How often it is there; above one only for indivisible resources, such as shared volumes in use.
     #[must_use]
     pub fn count(&self) -> u32 {
