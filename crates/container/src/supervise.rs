@@ -5,8 +5,8 @@
 //! 2. It is held until one byte comes on descriptor 1, a pipe from the agent. If the pipe closes
 //!    first, the agent is gone or gave up, and nothing is run.
 //! 3. It starts the fetcher, then the program, as children, and waits. The command executor is a child
-//!    that goes on in this binary without an exec: that saves most of its start, and a megabyte of
-//!    relocated tables for each task.
+//!    that goes on in this binary without an exec: that saves most of its start, and 0.7 MB for
+//!    each task that runs.
 //! 4. When the program ends, or [`DESTROY_SIGNAL`] comes, it writes the wait status down, kills every
 //!    descendant until none is left, notes that too, and ends. As a child subreaper it inherits
 //!    every orphan below it, so nothing gets away by forking twice or starting a session.

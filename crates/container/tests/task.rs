@@ -143,6 +143,16 @@ fn another_user_for_root_only() {
 
 #[test]
 fn gentle_then_forced_reaches_the_whole_tree() {
+    // Orphans of the second one fall to this process, as those of an executor's task do to its
+    // supervisor.
+    let own = std::process::id();
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+    for supervisor in [None, Some(own)] {
+        reach_the_whole_tree(supervisor);
+    }
+}
+
+fn reach_the_whole_tree(supervisor: Option<u32>) {
     let directory = tempfile::tempdir().unwrap();
     // A child in a session of its own, an orphan that stayed, and a shell that ignores the gentle
     // signal; each notes that it got it.
@@ -150,7 +160,11 @@ fn gentle_then_forced_reaches_the_whole_tree() {
                 while :; do sleep 0.01; done; }; \
                 (note orphan &) ; note child & setsid sh -c 'trap \"echo session >> got\" TERM; \
                 echo session >> there; while :; do sleep 0.01; done' & note main";
-    let task = spawn_task(&shell_in(&directory, line)).unwrap();
+    let task = spawn_task(&TaskSpec {
+        supervisor,
+        ..shell_in(&directory, line)
+    })
+    .unwrap();
     let lines = |name: &str| {
         let mut lines: Vec<String> = read(&directory, name).lines().map(str::to_owned).collect();
         lines.sort();
