@@ -202,18 +202,19 @@ impl Reign {
         reported
     }
 
-    /// What is over and in no book, of an agent that is connected: it was acknowledged, and the agent said
-    /// this before it knew. Words of its earlier life may come late as well, so that what lives is asked
-    /// about once more: an agent that has it says nothing to that.
+    /// What is over and in no book, or was completed here, of an agent that is connected: it is settled, and
+    /// the agent said this before it knew. Words of its earlier life may come late as well, so that what
+    /// lives is asked about once more: an agent that has it says nothing to that.
     pub(crate) fn leave_out_settled(&self, tasks: &mut Vec<v1::Task>) {
         tasks.retain(|task| {
             let framework = FrameworkId::from(&task.framework_id);
             let owner = self.frameworks.get(&framework);
+            let id = TaskId::from(&task.task_id);
             let known = owner.is_some_and(|owner| {
-                let id = TaskId::from(&task.task_id);
                 owner.tasks.contains_key(&id) || owner.unreachable.contains_key(&id)
             });
-            known || !is_terminal(state_of(task))
+            let over = owner.is_some_and(|owner| owner.completed.contains(&id));
+            known || !(over || is_terminal(state_of(task)))
         });
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Agent {
     pub(crate) capabilities: AgentCapabilities,
     /// What it has, its dynamic reservations and volumes applied.
     pub(crate) total: Resources,
+    /// It came back with less than it had, and what runs there may be more.
+    pub(crate) shrunk: bool,
     /// Sent back with every launch, so that the agent notices when we count on older resources.
     pub(crate) resource_version: Option<v1::Uuid>,
     /// Its link is up, as far as we know.

@@ -70,6 +70,10 @@ impl Reign {
             return;
         }
         let timeout_us = framework.failover_timeout_us();
+        if timeout_us == 0 && self.is_coming(id) {
+            // It is back already: only the end of its old connection was noticed late.
+            return turn.timer(Timer::Failover(id.clone()), RETRY_US);
+        }
         if timeout_us == 0 {
             return self.remove_framework(turn, id, None);
         }
@@ -90,16 +94,17 @@ impl Reign {
             .frameworks
             .get(id)
             .is_some_and(|framework| framework.connection.is_none() && !framework.removing);
-        let coming = self
-            .frameworks
-            .subscribing
-            .get(id)
-            .is_some_and(|subscriber| !subscriber.gone);
-        if away && coming {
+        if away && self.is_coming(id) {
             turn.timer(Timer::Failover(id.clone()), RETRY_US);
         } else if away {
             self.remove_framework(turn, id, None);
         }
+    }
+
+    /// Whether a subscription of this framework is being written.
+    fn is_coming(&self, id: &FrameworkId) -> bool {
+        let subscriber = self.frameworks.subscribing.get(id);
+        subscriber.is_some_and(|subscriber| !subscriber.gone)
     }
 
     /// TEARDOWN; the request is answered when it is done.

@@ -271,7 +271,9 @@ impl Reign {
         };
         let was_connected = agent.connected;
         let old_pid = std::mem::replace(&mut agent.pid, back.pid.clone());
-        agent.total = total_of(agent, &back.description);
+        let total = total_of(agent, &back.description);
+        agent.shrunk |= !total.contains(&agent.total);
+        agent.total = total;
         let missed = agent.total != back.description.total;
         agent.info = back.description.info;
         agent.version = back.description.version;
@@ -346,6 +348,7 @@ impl Reign {
             pid: pid.clone(),
             version: description.version,
             capabilities: description.capabilities,
+            shrunk: false,
             total: description.total,
             resource_version: description.resource_version,
             connected: true,
