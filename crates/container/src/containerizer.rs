@@ -237,8 +237,9 @@ impl Containerizer {
     }
 
     /// Takes up the containers of an earlier life: the first command of a life. Those that are over
-    /// are answered by `Terminated` at once, the others when they end. Containers found that are
-    /// not named, nor nested in one that is, are destroyed without a report.
+    /// are answered by `Terminated` at once, or `NeverReleased` if they were held to their end; the
+    /// others when they end. Containers found that are not named, nor nested in one that is, are
+    /// told with `OrphansFound` and destroyed.
     ///
     /// # Errors
     ///
