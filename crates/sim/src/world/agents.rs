@@ -430,15 +430,11 @@ impl World {
         self.end_agent(a);
     }
 
-    /// Faults are off: this agent's disk is a good one again. One on which a flush failed is trusted
-    /// again after a restart only, which is what its operator sees to.
+    /// Faults are off: this agent's disk is a good one again. What a failed flush has left untrusted the
+    /// agent writes anew, or it ends and starts again.
     pub(super) fn calm_agent(&mut self, a: usize) {
-        let Some(process) = &mut self.agents[a].process else {
-            return;
-        };
-        process.disk.calm();
-        if process.disk.is_broken() {
-            self.end_agent(a);
+        if let Some(process) = &mut self.agents[a].process {
+            process.disk.calm();
         }
     }
 }

@@ -27,8 +27,6 @@ pub(crate) struct SimDisk {
     /// What is being flushed now.
     busy: Vec<Request>,
     fired: Fired,
-    /// A flush failed: the flusher trusts some of it no more until the process starts again.
-    broken: bool,
 }
 
 impl SimDisk {
@@ -39,17 +37,11 @@ impl SimDisk {
             waiting: VecDeque::new(),
             busy: Vec::new(),
             fired: Fired::default(),
-            broken: false,
         }
     }
 
     pub(super) fn calm(&mut self) {
         self.flusher.storage_mut().set_faults(None);
-    }
-
-    /// Whether a flush failed since the process started.
-    pub(super) fn is_broken(&self) -> bool {
-        self.broken
     }
 
     /// Whether a flush is under way.
@@ -146,7 +138,6 @@ impl World {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         );
-        process.disk.broken |= fired.contains(&Fault::FlushFailed);
         for fault in fired {
             self.fired(fault);
         }
