@@ -51,7 +51,7 @@ fn offer(framework: &str, id: &str) -> v1::Offer {
     }
 }
 
-/// Every metric of a framework that is not 0, without what comes before its own part.
+/// Every metric of a framework that is not 0 and no time, without what comes before its own part.
 async fn counted(master: &MasterServed, id: &str) -> Vec<(String, f64)> {
     let snapshot = master.get("/metrics/snapshot").await.json();
     let prefix = format!("master/frameworks/a%20b/{id}/");
@@ -59,7 +59,8 @@ async fn counted(master: &MasterServed, id: &str) -> Vec<(String, f64)> {
         let name = k.strip_prefix(&prefix)?.to_owned();
         Some((name, v.as_f64()?))
     });
-    own.filter(|(_, value)| *value != 0.0).collect()
+    own.filter(|(name, value)| *value != 0.0 && !name.ends_with("_secs"))
+        .collect()
 }
 
 fn named(rows: &[(&str, f64)]) -> Vec<(String, f64)> {
