@@ -183,3 +183,16 @@ fn summary(wanted: &Wanted, failed: &[u64], all: &Tally) -> i32 {
     }
     code
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{plants, replay};
+
+    #[test]
+    fn a_seed_is_replayed_with_its_trace_and_its_planted_bug() {
+        assert_eq!(replay(7, None), "meseta sim run --seeds 7..8 --trace");
+        let plant = plants::find("double_launch");
+        let command = "meseta sim run --seeds 7..8 --trace --plant double_launch";
+        assert_eq!(replay(7, plant), command);
+    }
+}

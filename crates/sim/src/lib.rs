@@ -16,7 +16,10 @@
 //! seeds that once found something.
 //!
 //! **Which invariants it keeps.** The same seed gives the same trace, byte for byte. A fault is one that
-//! can truly happen: an actor message is never repeated and never overtakes another of its connection.
+//! can truly happen. The network drops, delays and cuts whatever crosses it. What it *duplicates* are calls
+//! over HTTP whose caller had no answer and tried again; what it *reorders* are calls on several connections,
+//! and actor messages over a new connection with those that an earlier one still carries. An actor message
+//! is never repeated and never overtakes another of its own connection: the kernel does not do that.
 
 pub mod allocator;
 mod cli;

@@ -1,15 +1,20 @@
 //! Planted bugs: each is a known mistake, made between a core and the world, so that the cores need no
 //! hooks for it. The simulator must find each of them; that is how it is known to look.
 
+mod change_not_shown;
 mod digest_entry_lost;
 mod double_launch;
 mod epoch_not_sent;
+mod given_again;
+mod launch_given_up;
 mod lost_acknowledgement;
 mod missed_flush;
 mod offer_used_twice;
 mod orphaned_container;
 mod overtaking_update;
 mod revived_task;
+mod said_again;
+mod told_to_another;
 mod unanswered_request;
 mod update_lost_on_restart;
 mod wrong_recount;
@@ -92,6 +97,11 @@ plants! {
     update_lost_on_restart: "what executors repeat to a restarted agent is thrown away",
     epoch_not_sent: "masters do not say in which epoch they lead",
     unanswered_request: "some requests are never answered",
+    told_to_another: "an update reaches another framework as well",
+    said_again: "an agent says once more what was just acknowledged",
+    change_not_shown: "a master leaves some changes out of what it shows",
+    launch_given_up: "a restarted agent finds tasks without what it takes to go on with them",
+    given_again: "a restarted agent does not hear which tasks an executor has",
     orphaned_container: "a restarted agent does not take up one of its containers, nor end it",
 }
 
