@@ -1,8 +1,8 @@
-//! What an executor says to have when it subscribes is not heard, so that a restarted agent gives it
-//! tasks once more.
+//! A restarted agent does not look at what was said of a task, and takes each for one that its executor
+//! may never have got.
 
 use meseta_agent::Agent;
-use meseta_agent::event::Event;
+use meseta_agent::event::{Event, MetaEntry};
 use meseta_runtime::Output;
 
 use super::Plant;
@@ -16,8 +16,12 @@ impl Plant for Planted {
         _agent: usize,
         mut event: Event,
     ) -> (Option<Event>, Vec<Output<Agent>>) {
-        if let Event::ExecutorSubscribed { call, .. } = &mut event {
-            call.subscribe = Some(Default::default());
+        if let Event::Started(started) = &mut event {
+            let is_told = |entry: &MetaEntry| match entry {
+                MetaEntry::File { path, .. } => path.ends_with("/task.updates"),
+                MetaEntry::Symlink { .. } => false,
+            };
+            started.meta.retain(|entry| !is_told(entry));
         }
         (Some(event), Vec::new())
     }

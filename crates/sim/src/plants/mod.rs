@@ -101,7 +101,7 @@ plants! {
     said_again: "an agent says once more what was just acknowledged",
     change_not_shown: "a master leaves some changes out of what it shows",
     launch_given_up: "a restarted agent finds tasks without what it takes to go on with them",
-    given_again: "a restarted agent does not hear which tasks an executor has",
+    given_again: "a restarted agent gives an executor tasks that it has",
     orphaned_container: "a restarted agent does not take up one of its containers, nor end it",
 }
 
