@@ -157,9 +157,11 @@ impl Reign {
             return;
         };
         framework.active = false;
-        let view = framework.view();
+        let (view, offers) = (framework.view(), framework.offers.clone());
         self.allocator.deactivate_framework(id);
-        self.withdraw_offers(turn, id);
+        for offer in offers {
+            self.rescind(turn, &offer);
+        }
         turn.changed(Delta::Framework(Box::new(view)));
     }
 }
