@@ -344,6 +344,10 @@ impl Agent {
             return;
         };
         if let Some(executor) = self.executor_mut(&framework, &executor) {
+            if executor.state == State::Terminated {
+                // It did not wait for its pid; its end was told, and is not told again.
+                return;
+            }
             executor.state = State::Terminating;
             let message = format!("Failed to checkpoint the executor's pid: {error}");
             executor.ending.get_or_insert(launch_failed(message));
