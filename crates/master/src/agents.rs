@@ -195,6 +195,8 @@ pub(crate) struct Agents {
     pub(crate) admitting: BTreeSet<Upid>,
     /// Known agents whose return is being written.
     pub(crate) returning: BTreeSet<AgentId>,
+    /// Of those, who has asked again meanwhile.
+    pub(crate) insisting: BTreeSet<AgentId>,
     pub(crate) next_number: u64,
     pub(crate) next_observer: u64,
 }

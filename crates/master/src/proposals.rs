@@ -162,6 +162,7 @@ impl Reign {
             }
             Pending::Return(back) => {
                 self.agents.returning.remove(&back.id);
+                self.agents.insisting.remove(&back.id);
             }
             Pending::Unreachable(agent, _) => {
                 self.still_here(turn, &agent);

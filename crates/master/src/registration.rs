@@ -178,6 +178,10 @@ impl Reign {
             .agents
             .get(&id)
             .is_some_and(|agent| agent.leaving.is_some());
+        if self.agents.returning.contains(&id) {
+            // What is being written for it may be older words.
+            self.agents.insisting.insert(id.clone());
+        }
         if leaving || self.agents.returning.contains(&id) || self.proposals.is_full() {
             // It asks again, and by then the op on its way has had its effect.
             return;
@@ -231,6 +235,8 @@ impl Reign {
     /// The agent may come back, durably so.
     pub(crate) fn agent_returned(&mut self, turn: &mut Turn<'_>, back: Return) {
         self.agents.returning.remove(&back.id);
+        let insists = self.agents.insisting.remove(&back.id);
+        let id = back.id.clone();
         if !crate::reign::unknown_frameworks(self, back.frameworks.iter()).is_empty() {
             // A framework that it brings could not be written: its tasks would be taken for orphans.
             // The agent asks again.
@@ -241,6 +247,9 @@ impl Reign {
             self.known_agent_returned(turn, back);
         } else {
             self.readmit(turn, back);
+        }
+        if insists {
+            self.ask_to_return(turn, &id);
         }
     }
 
