@@ -3,9 +3,10 @@
 
 use meseta_agent::event::Effect;
 use meseta_agent::view::{Delta, TaskList};
+use meseta_model::task_state::is_terminal;
 use meseta_runtime::Output;
 
-use super::books::AgentBook;
+use super::books::{AgentBook, TaskKey};
 use super::{Books, Found, Invariant, Seen};
 use crate::workloads::Kind;
 
@@ -20,7 +21,8 @@ pub(super) struct Allocated;
 /// one of them only, so that a framework that uses ids again is left out.
 ///
 /// An agent that was registered with what its host had before it was started anew is left out as well,
-/// until it registers again: nobody knows better meanwhile.
+/// until it registers again: nobody knows better meanwhile. And so is a task whose end a master has
+/// heard: an agent that could not write it down holds it for alive until it has looked.
 fn runs(agent: &AgentBook, place: usize, books: &Books, found: &mut Found) {
     let shown = books.masters.iter().filter_map(|master| {
         let row = master.agents.get(agent.id.as_ref()?)?;
@@ -30,8 +32,16 @@ fn runs(agent: &AgentBook, place: usize, books: &Books, found: &mut Found) {
         return;
     }
     let mut left = agent.total.clone();
-    let live = agent.tasks.iter().filter(|((framework, _), task)| {
+    let heard_over = |key: &TaskKey| {
+        let known = books
+            .masters
+            .iter()
+            .find_map(|master| master.tasks.get(key));
+        known.is_some_and(|task| is_terminal(task.state))
+    };
+    let live = agent.tasks.iter().filter(|(key @ (framework, _), task)| {
         matches!(task.list, TaskList::Queued | TaskList::Launched)
+            && !heard_over(key)
             && books.registry.frameworks().contains_key(framework)
             && books
                 .plan(framework)

@@ -81,6 +81,10 @@ pub(crate) struct AgentBook {
     /// The master that it takes orders from, as it shows it.
     pub(crate) master: Option<String>,
     pub(crate) up: bool,
+    /// Since it ended, its host lost power; it will have other resources. After both it begins anew, as
+    /// another agent, as Mesos's do.
+    pub(crate) power_lost: bool,
+    pub(crate) reconfigured: bool,
     pub(crate) total: Resources,
     pub(crate) frameworks: BTreeMap<FrameworkId, v1::FrameworkInfo>,
     pub(crate) executors: BTreeMap<ContainerId, (FrameworkId, ExecutorId, String)>,
@@ -169,6 +173,14 @@ impl Books {
                 };
             }
             Seen::AgentEnds { agent } => self.agents[*agent].up = false,
+            Seen::PowerLost { agent } | Seen::AgentReconfigured { agent } => {
+                let book = &mut self.agents[*agent];
+                book.power_lost |= matches!(seen, Seen::PowerLost { .. });
+                book.reconfigured |= matches!(seen, Seen::AgentReconfigured { .. });
+                if book.power_lost && book.reconfigured {
+                    self.forgiven.insert(*agent);
+                }
+            }
             Seen::AgentExits { agent, .. }
             | Seen::HostReplaced { agent }
             | Seen::AgentEndsAll { agent } => {

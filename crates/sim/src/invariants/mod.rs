@@ -108,6 +108,11 @@ pub(crate) enum Seen<'a> {
     PowerLost {
         agent: usize,
     },
+    /// An agent will start with other resources than it registered with.
+    AgentReconfigured {
+        /// Which.
+        agent: usize,
+    },
     /// Another host took the place of an agent's, with an empty disk.
     HostReplaced {
         agent: usize,

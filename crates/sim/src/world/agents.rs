@@ -422,6 +422,7 @@ impl World {
         self.note(|| format!("agent{} will have {resources}", a + 1));
         self.plan.agents[a].resources = resources;
         self.end_agent(a);
+        self.see(&Seen::AgentReconfigured { agent: a });
     }
 
     /// The process of an agent ends; the next one ends what it left, and itself.
