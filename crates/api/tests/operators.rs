@@ -672,3 +672,40 @@ async fn later_endpoints_say_so() {
         "Meseta does not do POST /api/v1/resource_provider yet"
     );
 }
+
+#[tokio::test]
+async fn operations_are_shown_until_they_are_over() {
+    let master = master().await;
+    let uuid = bytes::Bytes::from_static(b"sixteen bytes of");
+    let operations = async || {
+        let answer = master
+            .post(PATH, JSON, r#"{"type":"GET_OPERATIONS"}"#)
+            .await;
+        answer.json()["get_operations"]["operations"].clone()
+    };
+    let operation = |state: v1::OperationState| {
+        Delta::Operation(Box::new(v1::Operation {
+            uuid: v1::Uuid {
+                value: uuid.clone(),
+            },
+            latest_status: v1::OperationStatus {
+                state: state as i32,
+                ..v1::OperationStatus::default()
+            },
+            ..v1::Operation::default()
+        }))
+    };
+    let none = operations().await;
+    assert!(none.as_array().is_none_or(Vec::is_empty), "{none}");
+    for state in [
+        v1::OperationState::OperationPending,
+        v1::OperationState::OperationFinished,
+    ] {
+        master.api.apply(&operation(state));
+        let shown = operations().await;
+        assert_eq!(shown.as_array().map(Vec::len), Some(1));
+        assert_eq!(shown[0]["latest_status"]["state"], state.as_str_name());
+    }
+    master.api.apply(&Delta::OperationRemoved { uuid });
+    assert_eq!(operations().await, none);
+}

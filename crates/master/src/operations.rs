@@ -21,7 +21,7 @@ use crate::limits::{OPERATIONS_PER_AGENT_LIMIT, STATUSES_PER_OPERATION};
 use crate::master::Reign;
 use crate::turn::Turn;
 use crate::verdicts::MARKED_GONE;
-use crate::view::{AgentFate, Counter};
+use crate::view::{AgentFate, Counter, Delta};
 
 /// Whether nothing follows this state.
 fn is_end(state: OperationState) -> bool {
@@ -89,7 +89,7 @@ impl Reign {
             },
         };
         turn.send(&agent.pid, message);
-        self.add_operation(v1::Operation {
+        let operation = v1::Operation {
             framework_id: Some(framework.to_wire()),
             agent_id: Some(id.to_wire()),
             latest_status: v1::OperationStatus {
@@ -101,11 +101,12 @@ impl Reign {
             statuses: Vec::new(),
             info,
             uuid,
-        });
+        };
+        self.add_operation(turn, operation);
     }
 
     /// Enters an operation into the books of its agent and, if it has an id, of its framework.
-    fn add_operation(&mut self, operation: v1::Operation) {
+    fn add_operation(&mut self, turn: &mut Turn<'_>, operation: v1::Operation) {
         let Some(id) = operation.agent_id.as_ref().map(AgentId::from) else {
             return;
         };
@@ -117,22 +118,25 @@ impl Reign {
             owner.operations.insert(OperationId::from(name), at);
         }
         if let Some(agent) = self.agents.get_mut(&id) {
+            turn.changed(Delta::Operation(Box::new(operation.clone())));
             agent.operations.insert(uuid, operation);
         }
     }
 
-    fn remove_operation(&mut self, agent: &AgentId, uuid: &Bytes) {
+    fn remove_operation(&mut self, turn: &mut Turn<'_>, agent: &AgentId, uuid: &Bytes) {
         let operations = self
             .agents
             .get_mut(agent)
             .map(|agent| &mut agent.operations);
         if let Some(operation) = operations.and_then(|operations| operations.remove(uuid)) {
-            self.forget_operation(&operation);
+            self.forget_operation(turn, &operation);
         }
     }
 
-    /// Takes an operation out of the books of its framework.
-    fn forget_operation(&mut self, operation: &v1::Operation) {
+    /// Takes an operation that its agent no longer has out of the books of its framework.
+    fn forget_operation(&mut self, turn: &mut Turn<'_>, operation: &v1::Operation) {
+        let uuid = operation.uuid.value.clone();
+        turn.changed(Delta::OperationRemoved { uuid });
         let owner = operation.framework_id.as_ref().map(FrameworkId::from);
         let owner = owner.and_then(|owner| self.frameworks.get_mut(&owner));
         if let (Some(owner), Some(name)) = (owner, &operation.info.id) {
@@ -238,7 +242,7 @@ impl Reign {
         if let Some(framework) = waiting {
             self.tell_operation(turn, &framework, status);
             if over && to_acknowledge.is_none() {
-                self.remove_operation(id, &operation.uuid.value);
+                self.remove_operation(turn, id, &operation.uuid.value);
             }
             return;
         }
@@ -246,7 +250,7 @@ impl Reign {
             self.acknowledge_for(turn, id, status_uuid, operation.uuid.clone());
         }
         if over {
-            self.remove_operation(id, &operation.uuid.value);
+            self.remove_operation(turn, id, &operation.uuid.value);
         }
     }
 
@@ -287,7 +291,7 @@ impl Reign {
         turn.count(Counter::ValidOperationStatusUpdateAcknowledgements);
         if is_end(state_of(status)) {
             let (agent, uuid) = (agent.id.clone(), operation.uuid.value.clone());
-            self.remove_operation(&agent, &uuid);
+            self.remove_operation(turn, &agent, &uuid);
         }
     }
 
@@ -335,7 +339,7 @@ impl Reign {
                 .len()
                 .saturating_sub(STATUSES_PER_OPERATION);
             operation.statuses.drain(..excess);
-            self.add_operation(operation);
+            self.add_operation(turn, operation);
         }
     }
 
@@ -353,7 +357,7 @@ impl Reign {
             AgentFate::Removed => None,
         };
         for operation in operations.into_values() {
-            self.forget_operation(&operation);
+            self.forget_operation(turn, &operation);
             let framework = operation.framework_id.as_ref().map(FrameworkId::from);
             let named = operation.info.id.is_some();
             if let (Some(framework), Some((state, text)), true) = (framework, verdict, named) {
@@ -372,7 +376,8 @@ impl Reign {
 
 /// Brings an operation up to date. An end is never left.
 fn record(turn: &mut Turn<'_>, operation: &mut v1::Operation, status: &v1::OperationStatus) {
-    let before = state_of(&operation.latest_status);
+    let known = operation.clone();
+    let before = state_of(&known.latest_status);
     let mut status = status.clone();
     status.operation_id.clone_from(&operation.info.id);
     if !is_end(before) {
@@ -390,6 +395,9 @@ fn record(turn: &mut Turn<'_>, operation: &mut v1::Operation, status: &v1::Opera
         .len()
         .saturating_sub(STATUSES_PER_OPERATION);
     operation.statuses.drain(..excess);
+    if *operation != known {
+        turn.changed(Delta::Operation(Box::new(operation.clone())));
+    }
 }
 
 /// Tells an agent what to write down: all its reservations and volumes as they are from now on.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use meseta_proto::mesos::v1;
 
@@ -86,6 +87,13 @@ pub enum Delta {
     Offer(Box<v1::Offer>),
     /// An offer was answered or withdrawn.
     OfferRemoved(OfferId),
+    /// An operation at an agent became known or changed.
+    Operation(Box<v1::Operation>),
+    /// An operation's end was acknowledged, or its agent is gone.
+    OperationRemoved {
+        /// Its UUID.
+        uuid: Bytes,
+    },
 }
 
 /// The master itself.

@@ -160,6 +160,11 @@ pub(crate) fn master_delta(m: usize, delta: &MasterDelta) -> String {
         MasterDelta::TaskMoved { task, to, .. } => format!("moves task {task} to {to:?}"),
         MasterDelta::Offer(offer) => format!("offers {}", last_part(&offer.id.value)),
         MasterDelta::OfferRemoved(id) => format!("strikes offer {}", last_part(id.as_str())),
+        MasterDelta::Operation(operation) => {
+            let state = operation.latest_status.state().as_str_name();
+            format!("has an operation {state}")
+        }
+        MasterDelta::OperationRemoved { .. } => "strikes an operation".to_owned(),
         MasterDelta::Executor { info, .. } => format!("has executor {}", info.executor_id.value),
         MasterDelta::ExecutorRemoved { executor, .. } => format!("strikes executor {executor}"),
         MasterDelta::Framework(view) => {

@@ -162,7 +162,12 @@ fn read(master: &Master, kind: Type, accept: MediaType) -> Result<Answer, Answer
             "get_executors",
             views::get_executors(&model.read_without_tasks()),
         ),
-        Type::GetOperations => reply.whole("get_operations", response::GetOperations::default()),
+        Type::GetOperations => {
+            let operations = model.operations();
+            let operations = operations.iter().map(|operation| (**operation).clone());
+            let operations = operations.collect();
+            reply.whole("get_operations", response::GetOperations { operations })
+        }
         Type::GetTasks => reply.with("get_tasks", &views::get_tasks(&model.read(), accept)),
         Type::GetRoles => reply.whole("get_roles", views::get_roles(&model.read_without_tasks())),
         Type::GetWeights => match views::get_weights(&model.read_without_tasks()) {

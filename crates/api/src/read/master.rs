@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
+use bytes::Bytes;
 use meseta_master::view::{
     AgentFate, AgentView, Delta, FrameworkState, FrameworkView, MasterView, TaskList,
 };
@@ -90,6 +91,8 @@ pub(crate) struct Master {
     agents: BTreeMap<AgentId, Arc<Agent>>,
     frameworks: BTreeMap<FrameworkId, Known>,
     offers: BTreeMap<OfferId, Arc<Offer>>,
+    /// By UUID.
+    operations: BTreeMap<Bytes, Arc<v1::Operation>>,
     /// Agents that stopped answering; at most [`limits::UNREACHABLE_AGENTS`].
     unreachable: BTreeSet<AgentId>,
 }
@@ -136,6 +139,11 @@ impl MasterModel {
     /// Everything.
     pub(crate) fn read(&self) -> MasterRead {
         self.lock().read(true)
+    }
+
+    /// Operations that are not over, or whose end is not acknowledged.
+    pub(crate) fn operations(&self) -> Vec<Arc<v1::Operation>> {
+        self.lock().operations.values().cloned().collect()
     }
 
     /// Everything but tasks.
@@ -195,9 +203,7 @@ impl Master {
             Delta::Agent(view) => return self.agent(view),
             Delta::AgentRemoved { agent, to } => return self.agent_removed(agent, *to),
             Delta::Framework(view) => return self.framework(view),
-            Delta::FrameworkForgotten(id) => {
-                self.frameworks.remove(id);
-            }
+            Delta::FrameworkForgotten(id) => drop(self.frameworks.remove(id)),
             Delta::TaskAdded { task, list } => return self.task_added(task, *list),
             Delta::TaskUpdated {
                 framework,
@@ -244,8 +250,17 @@ impl Master {
             } => self.executor_removed(agent, framework, executor),
             Delta::Offer(offer) => self.offer(offer),
             Delta::OfferRemoved(id) => self.offer_removed(id),
+            Delta::Operation(operation) => self.operation(operation),
+            Delta::OperationRemoved { uuid } => {
+                self.operations.remove(uuid);
+            }
         }
         Change::Other
+    }
+
+    fn operation(&mut self, operation: &v1::Operation) {
+        let uuid = operation.uuid.value.clone();
+        self.operations.insert(uuid, Arc::new(operation.clone()));
     }
 
     fn agent(&mut self, view: &AgentView) -> Change<'static> {

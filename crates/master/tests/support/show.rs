@@ -125,6 +125,8 @@ fn delta(delta: &Delta) -> String {
         } => format!("executor {framework} {executor} on {agent} removed"),
         Delta::Offer(offer) => format!("offer {}", json(&**offer)),
         Delta::OfferRemoved(id) => format!("offer {id} removed"),
+        Delta::Operation(operation) => format!("operation {}", json(&**operation)),
+        Delta::OperationRemoved { uuid } => format!("operation {} removed", uuid.escape_ascii()),
     }
 }
 

@@ -382,7 +382,11 @@ impl MasterBook {
                 }
             }
             MasterDelta::Framework(view) => self.framework_changed(view),
-            MasterDelta::FrameworkForgotten(_) | MasterDelta::TaskForgotten { .. } => {}
+            // Frameworks here name no operations.
+            MasterDelta::FrameworkForgotten(_)
+            | MasterDelta::TaskForgotten { .. }
+            | MasterDelta::Operation(_)
+            | MasterDelta::OperationRemoved { .. } => {}
         }
     }
 
