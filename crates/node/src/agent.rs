@@ -94,7 +94,7 @@ pub async fn start_with(
     containers: impl FnOnce(Reports) -> Result<Arc<dyn Containers>, StartError>,
 ) -> Result<RunningAgent, StartError> {
     let work_dir = PathBuf::from(&config.core.work_dir);
-    let lock = lock(&work_dir)?;
+    let lock = lock(&work_dir).await?;
     config.core.validate().map_err(other)?;
     let meta = work_dir.join("meta");
     let entries = read_tree(&meta, &TreeLimits::default()).map_err(other)?;

@@ -67,7 +67,7 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
     config.core.address = bound;
     config.core.advertise = Some(own);
     config.core.validate().map_err(other)?;
-    let (coordinator, agreements, lock) = open_registry(&config.registry)?;
+    let (coordinator, agreements, lock) = open_registry(&config.registry).await?;
 
     let (events, received) = mpsc::channel(EVENTS);
     let links = links(own, &events, |peer| Event::LinkBroken { peer });
@@ -130,10 +130,10 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
 
 type Opened = (Box<dyn Coordinator>, Agreements, Option<File>);
 
-fn open_registry(registry: &Registry) -> Result<Opened, StartError> {
+async fn open_registry(registry: &Registry) -> Result<Opened, StartError> {
     match registry {
         Registry::Durable(work_dir) => {
-            let lock = lock(work_dir)?;
+            let lock = lock(work_dir).await?;
             let config = raft::Config::new(work_dir.join("registry"));
             let (coordinator, events) =
                 raft::open(&config).map_err(|error| StartError::Other(error.to_string()))?;

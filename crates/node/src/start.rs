@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use meseta_client::Links;
 use meseta_model::upid::Upid;
@@ -12,6 +13,12 @@ use tokio::sync::{mpsc, watch};
 /// Events of one core that wait. While this many do, actor messages wait in their connections and
 /// requests are refused with 503.
 pub const EVENTS: usize = 8192;
+
+/// How long a start waits for a directory that another process works in.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it looks.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a master or agent did not start. Each is a sentence for people.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +101,10 @@ pub(crate) fn seed() -> Result<u64, StartError> {
 
 /// Makes sure that no other process works in `dir`; the lock holds while the file is open, and goes
 /// with the process however it ends.
-pub(crate) fn lock(dir: &Path) -> Result<File, StartError> {
+///
+/// It is waited for a little while: a process that is killed while it starts another one leaves the
+/// file open in that one, until the other one's program begins.
+pub(crate) async fn lock(dir: &Path) -> Result<File, StartError> {
     std::fs::create_dir_all(dir).map_err(StartError::path(dir))?;
     let path = dir.join(".meseta.lock");
     let file = File::options()
@@ -103,12 +113,22 @@ pub(crate) fn lock(dir: &Path) -> Result<File, StartError> {
         .write(true)
         .open(&path)
         .map_err(StartError::path(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse {
-            path: dir.to_owned(),
-        }),
-        Err(std::fs::TryLockError::Error(error)) => Err(StartError::Path { path, error }),
+    let give_up = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::Error(error)) => {
+                return Err(StartError::Path { path, error });
+            }
+            Err(std::fs::TryLockError::WouldBlock) if tokio::time::Instant::now() < give_up => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(StartError::InUse {
+                    path: dir.to_owned(),
+                });
+            }
+        }
     }
 }
 
@@ -122,4 +142,20 @@ pub(crate) async fn wait_for<T: Clone>(
         .await
         .ok()
         .map(|value| value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_directory_in_use_is_waited_for_but_not_for_ever() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = lock(dir.path()).await.expect("free");
+        let busy = lock(dir.path()).await.expect_err("in use").to_string();
+        assert!(busy.ends_with("is in use by another process"), "{busy}");
+        let second = lock(dir.path());
+        let (second, ()) = tokio::join!(second, async { drop(first) });
+        assert!(second.is_ok());
+    }
 }
