@@ -316,14 +316,17 @@ impl Cluster {
         cleanup.wait_with_output().ok()
     }
 
-    /// Processes that were started with a path of this cluster in their environment, by command line.
+    /// Processes that were started with a path of this cluster in their environment, as tasks are, or
+    /// that work in one, as executors do; by command line.
     pub fn processes(&self) -> Vec<String> {
         let path = self.scratch.path("agent").display().to_string();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").expect("/proc").flatten() {
             let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
             let environment = String::from_utf8_lossy(&read("environ")).into_owned();
-            if environment.contains(&path) {
+            let works_in = fs::read_link(entry.path().join("cwd"));
+            let works_there = works_in.is_ok_and(|place| place.starts_with(&path));
+            if works_there || environment.contains(&path) {
                 found.push(String::from_utf8_lossy(&read("cmdline")).replace('\0', " "));
             }
         }
