@@ -182,7 +182,8 @@ impl Reign {
     /// offer and goes back at the end.
     ///
     /// compat: Mesos says nothing of operations without an id. Here they are told of too, by a status
-    /// without an id that begins with the operation's type. Drivers have no words for any of it.
+    /// without an id that begins with the operation's type. A driver that has no handler
+    /// for it drops it.
     pub(crate) fn fail_operation(
         &mut self,
         turn: &mut Turn<'_>,

@@ -95,6 +95,7 @@ impl Reign {
         let reserve = operation.reserve.as_ref();
         let again = reserve.is_some_and(|reserve| !reserve.source.is_empty());
         if again && operation.r#type() == Type::Reserve {
+            // compat: Mesos's refusal, in its words.
             let why = "Reservation updates are not yet implemented for the scheduler API.";
             return Some(format!("Operation attempted with invalid resources: {why}"));
         }

@@ -36,11 +36,7 @@ impl Turn<'_> {
     pub(crate) fn tell(&mut self, connection: Option<&Connection>, notice: Notice) {
         match connection {
             Some(Connection::Stream(stream)) => self.send_event(stream, notice.into_event()),
-            Some(Connection::Driver(upid)) => {
-                if let Some(message) = notice.into_message() {
-                    self.send(upid, message);
-                }
-            }
+            Some(Connection::Driver(upid)) => self.send(upid, notice.into_message()),
             None => {}
         }
     }
@@ -182,9 +178,9 @@ impl Notice {
         }
     }
 
-    /// `None` for what drivers have no message for.
-    fn into_message(self) -> Option<Message> {
-        Some(match self {
+    /// As drivers hear it. A driver drops a message that it has no handler for.
+    fn into_message(self) -> Message {
+        match self {
             Self::Offers { offers, pids } => {
                 internal::ResourceOffersMessage { offers, pids }.into()
             }
@@ -203,9 +199,13 @@ impl Notice {
             }
             .into(),
             Self::ExecutorExited(exited) => (*exited).into(),
-            Self::OperationStatus(_) => return None,
+            Self::OperationStatus(status) => internal::UpdateOperationStatusMessage {
+                status: *status,
+                ..Default::default()
+            }
+            .into(),
             Self::Error(message) => internal::FrameworkErrorMessage { message }.into(),
-        })
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use meseta_model::resources::{ResourceName, Resources};
 use meseta_proto::mesos::v1::TaskState;
 
 use super::tallies::Tally;
-use super::{Master, roles};
+use super::{Master, operations, roles};
 use crate::lead::Leadership;
 use crate::metrics::{Metric, Metrics, system};
 use crate::read::{FrameworkRead, MasterRead};
@@ -94,13 +94,7 @@ fn count(metrics: &mut Metrics, counter: Counter, by: u64) {
             source.as_str_name().to_lowercase(),
             reason.as_str_name().to_lowercase()
         ),
-        Counter::Operations(kind, state) => {
-            let state = state.as_str_name().trim_start_matches("OPERATION_");
-            let state = state.to_lowercase();
-            metrics.count(format!("master/operations/{state}"), by);
-            let kind = kind.as_str_name().to_lowercase();
-            format!("master/operations/{kind}/{state}")
-        }
+        Counter::Operations(kind, state) => return operations::ended(metrics, kind, state, by),
         Counter::ValidOperationStatusUpdates => "master/valid_operation_status_updates".to_owned(),
         Counter::InvalidOperationStatusUpdates => {
             "master/invalid_operation_status_updates".to_owned()
@@ -175,6 +169,7 @@ impl Master {
                 framework(&mut metrics, known, &tally);
             }
         }
+        operations::known(&mut metrics, &self.model.operations());
         resources(&mut metrics, &read);
         allocator(&mut metrics, &read);
         self.gauges.write(&mut metrics);

@@ -2,6 +2,7 @@
 
 mod documents;
 mod metrics;
+mod operations;
 mod operator;
 mod roles;
 mod routes;

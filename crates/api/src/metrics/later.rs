@@ -9,6 +9,5 @@ pub const LATER: &[(&str, &str)] = &[
     ("containerizer/mesos/container_destroy_errors", "isolation"),
     ("containerizer/mesos/provisioner/", "images and volumes"),
     ("gc/path_removals_pending", "whole API"),
-    ("master/operations/", "reservations and volumes"),
     ("resource_provider_manager/", "storage providers"),
 ];
