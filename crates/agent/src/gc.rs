@@ -28,12 +28,25 @@ pub(crate) enum Garbage {
 pub(crate) struct Gc {
     since: BTreeMap<Garbage, u64>,
     by_age: BTreeSet<(u64, Garbage)>,
+    /// Of all of it.
+    paths: usize,
+}
+
+impl Garbage {
+    /// Its directories: the sandboxes' and that of checkpoints, or only the latter.
+    fn paths(&self) -> usize {
+        match self {
+            Self::Task(..) => 1,
+            Self::Agent(_) | Self::Framework(_) | Self::Executor(..) | Self::Run(..) => 2,
+        }
+    }
 }
 
 impl Gc {
     /// Schedules, or schedules anew. Answers what is too much for [`limits::GARBAGE`].
     fn schedule(&mut self, garbage: Garbage, now_us: u64) -> Option<Garbage> {
         self.unschedule(&garbage);
+        self.paths += garbage.paths();
         self.since.insert(garbage.clone(), now_us);
         self.by_age.insert((now_us, garbage));
         (self.since.len() > limits::GARBAGE)
@@ -46,13 +59,20 @@ impl Gc {
         let Some(since) = self.since.remove(garbage) else {
             return false;
         };
+        self.paths -= garbage.paths();
         self.by_age.remove(&(since, garbage.clone()))
     }
 
     fn oldest(&mut self) -> Option<Garbage> {
         let (_, garbage) = self.by_age.pop_first()?;
         self.since.remove(&garbage);
+        self.paths -= garbage.paths();
         Some(garbage)
+    }
+
+    /// How many paths wait to be removed.
+    fn paths(&self) -> usize {
+        self.paths
     }
 
     /// The oldest, if it has waited at least that long.
@@ -75,6 +95,12 @@ pub(crate) fn allowed_age(delay: Duration, headroom: f64, used: f64) -> Duration
 }
 
 impl Agent {
+    /// How many paths wait until they are old enough to be removed. Mesos: `gc/path_removals_pending`.
+    #[must_use]
+    pub fn paths_to_remove(&self) -> usize {
+        self.gc.paths()
+    }
+
     pub(crate) fn collect(&mut self, out: &mut Outbox<'_>, garbage: Garbage) {
         if let Some(overflow) = self.gc.schedule(garbage, out.now.mono_us) {
             self.remove_directories(out, &overflow);
@@ -147,10 +173,17 @@ mod tests {
         assert_eq!(gc.schedule(run("a"), 10), None);
         assert_eq!(gc.schedule(run("b"), 20), None);
         assert_eq!(gc.older_than(15, 20), None);
+        assert_eq!(gc.paths(), 4);
         assert_eq!(gc.older_than(10, 20), Some(run("a")));
+        assert_eq!(gc.paths(), 2);
         assert!(gc.unschedule(&run("b")));
         assert!(!gc.unschedule(&run("b")));
+        assert_eq!(gc.paths(), 0);
         assert_eq!(gc.older_than(0, 1000), None);
+        let task = Garbage::Task("f".into(), "e".into(), ContainerId::root("a"), "t".into());
+        assert_eq!(gc.schedule(task.clone(), 30), None);
+        assert_eq!(gc.schedule(task, 40), None);
+        assert_eq!(gc.paths(), 1);
     }
 
     #[test]

@@ -41,7 +41,7 @@ mod streams;
 mod uuid;
 mod version;
 
-pub use agent::{AgentApi, AgentConfig, Usage};
+pub use agent::{AgentApi, AgentConfig, ContainerCounts, Usage};
 pub use lead::Leadership;
 pub use logging::{Logs, Verbosity};
 pub use master::{MasterApi, MasterConfig};

@@ -5,7 +5,7 @@ mod support;
 
 use meseta_agent::event::Event;
 use meseta_agent::view::{AgentView, Delta, ExecutorView, TaskList};
-use meseta_api::Usage;
+use meseta_api::{ContainerCounts, Usage};
 use meseta_model::edge::StreamId;
 use meseta_model::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use meseta_proto::from_json;
@@ -342,7 +342,13 @@ async fn metrics_have_the_names_of_mesos() {
     // What the node measures.
     let age = "slave/executor_directory_max_allowed_age_secs";
     agent.api.set_gauge(age, 7.0);
+    agent.api.set_gauge("gc/path_removals_pending", 3.0);
     agent.api.removed(true);
+    agent.api.set_counted(|| ContainerCounts {
+        fetches_succeeded: 5,
+        fetches_failed: 2,
+        destroy_errors: 1,
+    });
     let snapshot = agent.get("/metrics/snapshot").await.json();
     let ours = snapshot.as_object().unwrap().keys().cloned().collect();
     assert_shown_or_later(&golden("agent/metrics.txt"), &ours);
@@ -351,6 +357,10 @@ async fn metrics_have_the_names_of_mesos() {
         ("slave/mem_used", 224.0),
         ("gc/path_removals_succeeded", 1.0),
         ("gc/path_removals_failed", 0.0),
+        ("gc/path_removals_pending", 3.0),
+        ("containerizer/fetcher/task_fetches_succeeded", 5.0),
+        ("containerizer/fetcher/task_fetches_failed", 2.0),
+        ("containerizer/mesos/container_destroy_errors", 1.0),
         (age, 7.0),
         ("slave/tasks_running", 1.0),
         ("slave/registered", 1.0),

@@ -13,6 +13,7 @@ use meseta_model::ids::ContainerId;
 use meseta_proto::mesos::v1::ResourceStatistics;
 use rustix::event::{EventfdFlags, eventfd};
 
+use crate::counts::Counts;
 use crate::engine::Engine;
 use crate::isolation::Isolation;
 use crate::limits::{COMMANDS_WAITING, FETCH_STALL_WINDOW};
@@ -181,6 +182,7 @@ impl Queue {
 /// supervisors go on, and the next agent recovers them. Launches that are still held end.
 pub struct Containerizer {
     queue: Arc<Queue>,
+    counts: Arc<Counts>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -195,14 +197,23 @@ impl Containerizer {
         report: impl FnMut(ContainerReport) + Send + 'static,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new()?);
-        let engine = Engine::new(config, Arc::clone(&queue), Box::new(report))?;
+        let counts = Arc::<Counts>::default();
+        let report = Box::new(report);
+        let engine = Engine::new(config, Arc::clone(&queue), report, Arc::clone(&counts))?;
         let thread = std::thread::Builder::new()
             .name("containerizer".to_owned())
             .spawn(move || engine.run())?;
         Ok(Self {
             queue,
+            counts,
             thread: Some(thread),
         })
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Starts a container and holds its program. Answered by `Launched` or `LaunchFailed`; the

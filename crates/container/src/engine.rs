@@ -18,6 +18,7 @@ use rustix::time::Timespec;
 
 use crate::cgroup::oom::OomWatch;
 use crate::containerizer::{Command, Config, Queue};
+use crate::counts::Counts;
 use crate::execute::execute;
 use crate::kernel::Linux;
 use crate::procfs::{self, Process};
@@ -48,6 +49,7 @@ pub(crate) struct Engine {
     epoll: OwnedFd,
     queue: Arc<Queue>,
     report: Box<dyn FnMut(ContainerReport) + Send>,
+    counts: Arc<Counts>,
     containers: BTreeMap<ContainerId, Container>,
     /// Whom a descriptor belongs to.
     tokens: BTreeMap<u64, (ContainerId, Watched)>,
@@ -66,6 +68,8 @@ enum Watched {
     Supervisor,
     /// Memory ran out.
     Memory,
+    /// The supervisor closed its end of the pipe: URIs are fetched, or it ended.
+    Fetch,
 }
 
 /// One container that is not over and reported.
@@ -74,6 +78,10 @@ struct Container {
     supervisor: Option<Supervisor>,
     /// Closed by a release (after the word) or a destroy (without).
     go: Option<OwnedFd>,
+    /// There are URIs to fetch.
+    has_uris: bool,
+    /// What `go` becomes while they are fetched.
+    fetching: Option<OwnedFd>,
     limits: ContainerLimits,
     memory: Option<OomWatch>,
     limitation: Option<Limitation>,
@@ -124,6 +132,7 @@ impl Engine {
         config: Config,
         queue: Arc<Queue>,
         report: Box<dyn FnMut(ContainerReport) + Send>,
+        counts: Arc<Counts>,
     ) -> io::Result<Self> {
         let runtime = RuntimeDir::open(&config.runtime_dir)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -142,6 +151,7 @@ impl Engine {
             epoll,
             queue,
             report,
+            counts,
             containers: BTreeMap::new(),
             tokens: BTreeMap::new(),
             next_token: BELL + 1,
@@ -199,6 +209,7 @@ impl Engine {
         match self.tokens.get(&token).cloned() {
             Some((id, Watched::Supervisor)) => self.on_supervisor_ended(&id),
             Some((id, Watched::Memory)) => self.on_memory_notice(&id),
+            Some((id, Watched::Fetch)) => self.on_fetch_over(&id),
             // Closed earlier in this turn.
             None => {}
         }
@@ -347,6 +358,8 @@ impl Container {
             state: State::Running,
             supervisor: None,
             go: None,
+            has_uris: false,
+            fetching: None,
             limits: ContainerLimits::default(),
             memory: None,
             limitation: None,

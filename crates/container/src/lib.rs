@@ -27,6 +27,7 @@
 
 pub mod cgroup;
 pub mod containerizer;
+mod counts;
 mod engine;
 pub mod execute;
 pub mod fetch;
@@ -46,6 +47,7 @@ pub mod task;
 mod tree;
 
 pub use containerizer::{Config, Containerizer, Refusal};
+pub use counts::Counts;
 pub use fetch::fetch_main;
 pub use isolation::{Isolation, IsolationFlags, IsolationRefusal};
 pub use kernel::CommandExecutor;

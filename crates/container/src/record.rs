@@ -5,6 +5,7 @@
 //!   reports the launch;
 //! - `status`: the wait status of the first process, a decimal number as Mesos writes it, by the
 //!   supervisor when that process ends;
+//! - `fetched`: empty; all URIs are there. By the supervisor, if there were any to fetch;
 //! - `failed`: why no first process ever ran, by the supervisor; [`NEVER_RELEASED`] if it was held to
 //!   its end;
 //! - `over`: empty; no process of the container is left. Last act of supervisor or sweep.
@@ -28,6 +29,7 @@ pub const NEVER_RELEASED: &str = "the agent went away before it released the con
 const CONTAINERS: &str = "containers";
 const SUPERVISOR: &str = "supervisor";
 const STATUS: &str = "status";
+const FETCHED: &str = "fetched";
 const FAILED: &str = "failed";
 const OVER: &str = "over";
 
@@ -215,6 +217,21 @@ impl Record {
     /// Of the file system.
     pub fn write_status(&self, wait_status: i32) -> io::Result<()> {
         self.write(STATUS, &wait_status.to_string())
+    }
+
+    /// Writes down that all URIs are there.
+    ///
+    /// # Errors
+    ///
+    /// Of the file system.
+    pub fn write_fetched(&self) -> io::Result<()> {
+        fs::File::create(self.path.join(FETCHED)).map(drop)
+    }
+
+    /// Whether there were URIs to fetch, and all are there.
+    #[must_use]
+    pub fn is_fetched(&self) -> bool {
+        self.path.join(FETCHED).exists()
     }
 
     /// Writes down why there never was a first process.

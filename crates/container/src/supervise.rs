@@ -4,7 +4,8 @@
 //! 1. It reads its [`Plan`] on standard input and prepares.
 //! 2. It is held until one byte comes on descriptor 1, a pipe from the agent. If the pipe closes
 //!    first, the agent is gone or gave up, and nothing is run.
-//! 3. It starts the fetcher, then the program, as children, and waits. The command executor is a child
+//! 3. It starts the fetcher, then the program, as children, and waits. When all URIs are there it closes
+//!    the pipe, by which the agent knows; its own end tells otherwise. The command executor is a child
 //!    that goes on in this binary without an exec: that saves most of its start, and 0.7 MB for
 //!    each task that runs.
 //! 4. When the program ends, or [`DESTROY_SIGNAL`] comes, it writes the wait status down, kills every
@@ -54,8 +55,8 @@ pub fn launch_main(command_executor: CommandExecutor) -> i32 {
 struct Supervisor {
     plan: Plan,
     record: Record,
-    /// Where the word to go comes from.
-    go: fs::File,
+    /// Where the word to go comes from; closed once URIs are fetched.
+    go: Option<fs::File>,
     alone: SingleThreaded,
     kernel: Linux,
 }
@@ -100,7 +101,7 @@ impl Supervisor {
         Ok(Self {
             record: Record::at(PathBuf::from(&plan.record)),
             plan,
-            go: go.into(),
+            go: Some(go.into()),
             alone,
             kernel: Linux {
                 supervisor: Some(own),
@@ -132,8 +133,8 @@ impl Supervisor {
     fn prepare(&mut self) -> Result<(), String> {
         execute(&mut self.kernel, &self.plan.prepare).map_err(|fault| fault.to_string())?;
         let mut word = [0_u8; 1];
-        match self.go.read(&mut word) {
-            Ok(1) if word == *GO => Ok(()),
+        match self.go.as_ref().map(|mut go| go.read(&mut word)) {
+            Some(Ok(1)) if word == *GO => Ok(()),
             _ => Err(NEVER_RELEASED.to_owned()),
         }
     }
@@ -146,7 +147,11 @@ impl Supervisor {
         let input = memory_file(&request).map_err(|error| error.to_string())?;
         let (pid, reason) = self.child(&start, Some(input))?;
         match self.wait_for(pid) {
-            Waited::Ended(0) => Ok(()),
+            Waited::Ended(0) => {
+                let _ = self.record.write_fetched();
+                self.go = None;
+                Ok(())
+            }
             Waited::Ended(status) => {
                 let told = read_reason(reason);
                 let why = if told.is_empty() {

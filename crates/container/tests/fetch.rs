@@ -504,6 +504,7 @@ fn a_container_fetches_before_it_runs_and_fails_with_the_reason() {
                 .contains("Failed to fetch 'ftp://h/x'")
         );
         assert!(!world.sandbox("b").join("ran").exists());
+        agent.await_fetches(1, 1);
 
         let mut spec = world.shell("c", "true");
         spec["uris"] = json!(vec![json!({ "value": "/x" }); 1025]);
@@ -530,4 +531,24 @@ fn a_container_can_be_destroyed_while_it_fetches() {
     let ended = agent.ended(&["a"]);
     assert_eq!(ended["message"], json!("destroyed while URIs were fetched"));
     assert!(!world.sandbox("a").join("ran").exists());
+    agent.await_fetches(0, 1);
+}
+
+#[test]
+fn a_fetch_counts_as_soon_as_it_is_over() {
+    let world = room::World::new(room::Who::Me);
+    let mut agent = world.agent();
+    let mut spec = world.shell("a", "while [ ! -e go ]; do sleep 0.01; done");
+    spec["uris"] = json!([{ "value": "/etc/hostname" }]);
+    agent.launch(&spec);
+    agent.await_fetches(0, 0);
+    agent.say(&json!({ "release": ["a"] }));
+    agent.await_fetches(1, 0);
+    fs::write(world.sandbox("a").join("go"), "").unwrap();
+    assert_eq!(agent.ended(&["a"])["status"], json!(0));
+    agent.await_fetches(1, 0);
+
+    // Without URIs there is no fetch.
+    assert_eq!(agent.run(&world.shell("b", "true")), 0);
+    agent.await_fetches(1, 0);
 }

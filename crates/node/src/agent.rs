@@ -10,9 +10,9 @@ use std::time::Duration;
 use meseta_agent::event::{Effect, Event, MetaEntry, Started};
 use meseta_agent::view::Delta;
 use meseta_agent::{Agent, Config as CoreConfig};
-use meseta_api::{AgentApi, AgentConfig, Logs, Server, Usage};
+use meseta_api::{AgentApi, AgentConfig, ContainerCounts, Logs, Server, Usage};
 use meseta_client::Links;
-use meseta_container::Config as ContainerConfig;
+use meseta_container::{Config as ContainerConfig, Counts};
 use meseta_model::container::ContainerReport;
 use meseta_model::edge::StreamId;
 use meseta_model::ids::ContainerId;
@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::containers::{self, Containers, Reports};
+use crate::garbage::Watched;
 use crate::machine_resources;
 use crate::pump::{Finished, Perform, Pump};
 use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
@@ -121,10 +122,13 @@ pub async fn start_with(
     let trash = open_trash(&work_dir, &api)?;
     let measured = containers.clone();
     api.set_measure(move |id| measure(measured.as_ref(), id));
+    let counted = containers.clone();
+    api.set_counted(move || counts(counted.counts()));
     let server = api.serve(listener).map_err(other)?;
 
     let (registered_sender, registered) = watch::channel(false);
     let (ended_sender, ended) = watch::channel(None);
+    let watched = Watched::new(Agent::new(config.core), api.clone());
     let performer = Performer {
         api,
         links,
@@ -140,7 +144,7 @@ pub async fn start_with(
         _lock: lock,
     };
     let pump = Pump {
-        driver: Driver::new(Agent::new(config.core), lane),
+        driver: Driver::new(watched, lane),
         clock: Clock::start(),
         events: received,
         finished,
@@ -213,6 +217,14 @@ fn start_disk(meta: &Path) -> Result<(Disk, mpsc::Receiver<Finished>), StartErro
         let _ = finish.blocking_send((completion.seq, completion.result));
     };
     Ok((Disk::start(files, done).map_err(other)?, finished))
+}
+
+fn counts(counts: &Counts) -> ContainerCounts {
+    ContainerCounts {
+        fetches_succeeded: counts.fetches_succeeded(),
+        fetches_failed: counts.fetches_failed(),
+        destroy_errors: counts.destroy_errors(),
+    }
 }
 
 /// Asks the container room, which answers from its own thread.
@@ -332,8 +344,8 @@ struct Performer {
     _lock: File,
 }
 
-impl Perform<Agent> for Performer {
-    fn perform(&mut self, output: Output<Agent>) {
+impl Perform<Watched> for Performer {
+    fn perform(&mut self, output: Output<Watched>) {
         match output {
             Output::Persist { seq, writes } => {
                 if let Err(stopped) = self.disk.persist(seq, writes) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use meseta_agent::event::Event;
 use meseta_container::containerizer::UsageReply;
-use meseta_container::{Config, Containerizer, Refusal};
+use meseta_container::{Config, Containerizer, Counts, Refusal};
 use meseta_model::container::{ContainerLimits, ContainerReport, LaunchSpec, RecoverableContainer};
 use meseta_model::ids::ContainerId;
 use tokio::sync::mpsc;
@@ -26,6 +26,8 @@ pub trait Containers: Send + Sync {
     fn update(&self, id: ContainerId, limits: ContainerLimits) -> Result<(), Refusal>;
     /// See [`Containerizer::usage`].
     fn usage(&self, id: ContainerId, reply: UsageReply) -> Result<(), Refusal>;
+    /// See [`Containerizer::counts`].
+    fn counts(&self) -> &Counts;
 }
 
 impl Containers for Containerizer {
@@ -51,6 +53,10 @@ impl Containers for Containerizer {
 
     fn usage(&self, id: ContainerId, reply: UsageReply) -> Result<(), Refusal> {
         self.usage(id, reply)
+    }
+
+    fn counts(&self) -> &Counts {
+        self.counts()
     }
 }
 

@@ -20,6 +20,7 @@ mod census;
 pub mod command_executor;
 pub mod containers;
 pub mod detect;
+mod garbage;
 mod machine_resources;
 pub mod master;
 pub mod pump;

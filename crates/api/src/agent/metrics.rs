@@ -6,8 +6,8 @@ use meseta_agent::view::Counter;
 use meseta_model::resources::{ResourceName, Resources};
 use meseta_proto::mesos::v1::TaskState;
 
-use super::Agent;
 use super::phases::Phase;
+use super::{Agent, ContainerCounts};
 use crate::metrics::{Metric, Metrics, system};
 use crate::read::AgentRead;
 
@@ -70,6 +70,8 @@ impl Agent {
         metrics.gauge("slave/registered", f64::from(u8::from(registered)));
         self.executors(&mut metrics, &read);
         self.removals.write(&mut metrics);
+        let counted = self.counted.get().map(|counted| counted());
+        containers(&mut metrics, counted.unwrap_or_default());
         tasks(&mut metrics, &read);
         resources(&mut metrics, &read);
         self.gauges.write(&mut metrics);
@@ -112,6 +114,16 @@ impl Removals {
         metrics.count("gc/path_removals_succeeded", succeeded);
         let failed = self.failed.load(Ordering::Relaxed);
         metrics.count("gc/path_removals_failed", failed);
+    }
+}
+
+fn containers(metrics: &mut Metrics, counted: ContainerCounts) {
+    for (name, by) in [
+        ("fetcher/task_fetches_succeeded", counted.fetches_succeeded),
+        ("fetcher/task_fetches_failed", counted.fetches_failed),
+        ("mesos/container_destroy_errors", counted.destroy_errors),
+    ] {
+        metrics.count(format!("containerizer/{name}"), by);
     }
 }
 

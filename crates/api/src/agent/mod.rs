@@ -59,6 +59,20 @@ pub struct Usage {
     pub statistics: v1::ResourceStatistics,
 }
 
+/// What the container room counted since the agent started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ContainerCounts {
+    /// `containerizer/fetcher/task_fetches_succeeded`.
+    pub fetches_succeeded: u64,
+    /// `containerizer/fetcher/task_fetches_failed`.
+    pub fetches_failed: u64,
+    /// `containerizer/mesos/container_destroy_errors`.
+    pub destroy_errors: u64,
+}
+
+/// Gives the container room's counts. Asked while a request waits: it must not take long.
+type Counted = Box<dyn Fn() -> ContainerCounts + Send + Sync>;
+
 /// Measures a container; `None` when it is unknown. Asked while a request waits: it must not take long.
 type Measure = Box<dyn Fn(&ContainerId) -> Option<Usage> + Send + Sync>;
 
@@ -99,6 +113,7 @@ pub(crate) struct Agent {
     phases: Phases,
     files: Files,
     measure: OnceLock<Measure>,
+    counted: OnceLock<Counted>,
     started: Instant,
 }
 
@@ -133,6 +148,7 @@ impl AgentApi {
             phases: Phases::default(),
             files,
             measure: OnceLock::new(),
+            counted: OnceLock::new(),
             started: Instant::now(),
         };
         Self {
@@ -154,6 +170,11 @@ impl AgentApi {
         measure: impl Fn(&ContainerId) -> Option<Usage> + Send + Sync + 'static,
     ) {
         let _ = self.edge.measure.set(Box::new(measure));
+    }
+
+    /// Says where the container room's counts are to be had, once. Without it they are shown as 0.
+    pub fn set_counted(&self, counted: impl Fn() -> ContainerCounts + Send + Sync + 'static) {
+        let _ = self.edge.counted.set(Box::new(counted));
     }
 
     /// Takes in what became visible.

@@ -5,9 +5,7 @@
 /// or matched here, and every row matches some that are not shown.
 pub const LATER: &[(&str, &str)] = &[
     ("allocator/mesos/quota/roles//", "quota and weights"),
-    ("containerizer/fetcher/", "fetching"),
-    ("containerizer/mesos/container_destroy_errors", "isolation"),
+    ("containerizer/fetcher/cache_size_", "fetching"),
     ("containerizer/mesos/provisioner/", "images and volumes"),
-    ("gc/path_removals_pending", "whole API"),
     ("resource_provider_manager/", "storage providers"),
 ];

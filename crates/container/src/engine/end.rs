@@ -131,6 +131,8 @@ impl Engine {
     }
 
     pub(super) fn on_supervisor_ended(&mut self, id: &ContainerId) {
+        // Its end closed the pipe too; which of the two is told first is chance.
+        self.on_fetch_over(id);
         let Some(container) = self.containers.get_mut(id) else {
             return;
         };
@@ -222,6 +224,7 @@ impl Engine {
                 return self.set_deadline(id, Some(Instant::now() + REMOVAL_PAUSE));
             }
             tracing::error!(container = %id, "its control groups cannot be removed");
+            self.counts.destroy_error();
         }
         self.finish(id);
     }

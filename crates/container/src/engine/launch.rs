@@ -1,5 +1,6 @@
 //! From a spec to a supervisor that is held.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -122,6 +123,7 @@ impl Engine {
         let id = &spec.container_id;
         let mut container = Container::new();
         (container.go, container.limits) = (Some(go), spec.limits);
+        container.has_uris = !spec.uris.is_empty();
         let watched = self.watch_child(id, pid, &mut container);
         let written = match (&watched, &container.supervisor) {
             (Ok(()), Some(supervisor)) => record
@@ -183,9 +185,36 @@ impl Engine {
         let Some(container) = self.containers.get_mut(id) else {
             return;
         };
-        if let Some(go) = container.go.take() {
-            // If the supervisor is dead already, its end is told by its descriptor.
-            let _ = rustix::io::write(go, GO);
+        let Some(go) = container.go.take() else {
+            return;
+        };
+        // If the supervisor is dead already, its end is told by its descriptor.
+        let _ = rustix::io::write(&go, GO);
+        if container.has_uris {
+            self.watch_fetch(id, go);
+        }
+    }
+
+    /// Keeps the pipe until its other end is closed, by which a fetch is known to be over.
+    fn watch_fetch(&mut self, id: &ContainerId, go: OwnedFd) {
+        // Of a pipe's writing end, an error is always told, asked for or not.
+        let token = self.watch(id, Watched::Fetch, &go, EventFlags::empty());
+        let container = self.containers.get_mut(id);
+        match (token, container) {
+            (Ok(token), Some(container)) => {
+                container.tokens.push(token);
+                container.fetching = Some(go);
+            }
+            _ => tracing::warn!(container = %id, "its fetch is not counted: it cannot be watched"),
+        }
+    }
+
+    pub(super) fn on_fetch_over(&mut self, id: &ContainerId) {
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        if container.fetching.take().is_some() {
+            self.counts.fetched(self.runtime.record(id).is_fetched());
         }
     }
 }

@@ -19,7 +19,8 @@ fn engine(directory: &Path) -> (Engine, Receiver<ContainerReport>) {
     let report = Box::new(move |report| sender.send(report).unwrap());
     let config = Config::new(directory.join("runtime"));
     let queue = Arc::new(Queue::new().unwrap());
-    (Engine::new(config, queue, report).unwrap(), reports)
+    let engine = Engine::new(config, queue, report, Arc::default()).unwrap();
+    (engine, reports)
 }
 
 fn spec(id: &ContainerId) -> LaunchSpec {
@@ -130,6 +131,7 @@ fn groups_that_cannot_be_removed_in_time_delay_the_report_and_do_not_prevent_it(
         Ok(ContainerReport::Terminated { .. })
     ));
     assert!(engine.deadlines.is_empty() && engine.containers.is_empty());
+    assert_eq!(engine.counts.destroy_errors(), 1);
 }
 
 #[test]

@@ -83,6 +83,15 @@ fn agent(arguments: &[String]) -> i32 {
 
 fn obey(room: &Containerizer, name: &str, value: &Value) {
     match name {
+        "counts" => {
+            let counts = room.counts();
+            print(&json!({ "counts": {
+                "fetches_succeeded": counts.fetches_succeeded(),
+                "fetches_failed": counts.fetches_failed(),
+                "destroy_errors": counts.destroy_errors(),
+            } }));
+            Ok(())
+        }
         "launch" => room.launch(spec(value)),
         "release" => room.release(id(value)),
         "destroy" => room.destroy(id(value)),

@@ -327,6 +327,16 @@ impl Agent {
             .unwrap_or_else(|| panic!("{ended}"))
     }
 
+    /// Waits until the room has counted this many fetches that succeeded and failed.
+    pub fn await_fetches(&mut self, succeeded: u64, failed: u64) {
+        await_that(&format!("{succeeded} fetches and {failed} in vain"), || {
+            self.say(&json!({ "counts": {} }));
+            let report = self.next("counts", |report| report.get("counts").is_some());
+            let counts = &report["counts"];
+            counts["fetches_succeeded"] == succeeded && counts["fetches_failed"] == failed
+        });
+    }
+
     pub fn usage(&mut self, path: &[&str]) -> Value {
         self.say(&json!({ "usage": path }));
         self.next("usage", |report| report.get("usage").is_some())["usage"].clone()
@@ -346,7 +356,7 @@ impl Drop for Agent {
 }
 
 /// Polls until it is so. There is no event to wait for where the kernel's tables are looked at.
-pub fn await_that(what: &str, so: impl Fn() -> bool) {
+pub fn await_that(what: &str, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !so() {
         assert!(Instant::now() < deadline, "waited in vain for {what}");

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use meseta_client::ExecutorClient;
-use meseta_container::Refusal;
 use meseta_container::containerizer::UsageReply;
+use meseta_container::{Counts, Refusal};
 use meseta_model::container::{
     ContainerLimits, ContainerReport, LaunchSpec, RecoverableContainer, Termination,
 };
@@ -36,6 +36,8 @@ struct Room {
     reports: Reports,
     seen: Arc<Seen>,
     containers: Mutex<BTreeMap<ContainerId, Container>>,
+    /// Nothing is fetched or removed here: zeros.
+    counts: Counts,
 }
 
 impl StandIns {
@@ -46,6 +48,7 @@ impl StandIns {
             reports,
             seen,
             containers: Mutex::default(),
+            counts: Counts::default(),
         }))
     }
 }
@@ -132,6 +135,10 @@ impl Containers for StandIns {
     fn usage(&self, _: ContainerId, reply: UsageReply) -> Result<(), Refusal> {
         reply(None);
         Ok(())
+    }
+
+    fn counts(&self) -> &Counts {
+        &self.0.counts
     }
 }
 
