@@ -7,9 +7,6 @@
 
 mod tree;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -482,3 +479,6 @@ impl Iterator for Records {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,9 +145,18 @@ fn is_test(name: &str) -> bool {
         || name.ends_with("_tests.rs")
 }
 
-/// The lines before a file's own test module.
+/// The lines before the first module in the file that is there for tests only. One that is in a file of
+/// its own ends nothing.
 fn without_tests(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().take_while(|line| *line != "#[cfg(test)]")
+    let lines: Vec<&str> = text.lines().collect();
+    let opens_module = |marked: &str| marked.contains("mod ") && marked.ends_with('{');
+    let end = (0..lines.len()).find(|&at| {
+        let mut marked = lines[at + 1..]
+            .iter()
+            .skip_while(|line| line.starts_with("#["));
+        lines[at] == "#[cfg(test)]" && marked.next().is_some_and(|line| opens_module(line))
+    });
+    lines.into_iter().take(end.unwrap_or(usize::MAX))
 }
 
 fn none(faults: Vec<String>) {
@@ -251,6 +260,14 @@ fn files_fit_in_a_head() {
     none(faults);
 }
 
+/// Whether a line begins a function, whatever stands before the `fn`.
+fn begins_function(line: &str) -> bool {
+    let mut words = line.split(' ').skip_while(|word| {
+        matches!(*word, "pub" | "async" | "const" | "unsafe") || word.starts_with("pub(")
+    });
+    words.next() == Some("fn")
+}
+
 /// The functions of a formatted file: (first line, length), by indentation.
 fn functions(text: &str) -> Vec<(usize, usize)> {
     let lines: Vec<&str> = text.lines().collect();
@@ -258,17 +275,7 @@ fn functions(text: &str) -> Vec<(usize, usize)> {
     for (start, line) in lines.iter().enumerate() {
         let body = line.trim_start();
         let indent = line.len() - body.len();
-        let words = [
-            "fn ",
-            "pub fn ",
-            "async fn ",
-            "pub async fn ",
-            "pub(crate) fn ",
-            "pub(super) fn ",
-            "const fn ",
-            "pub const fn ",
-        ];
-        if !words.iter().any(|word| body.starts_with(word)) || body.ends_with(';') {
+        if !begins_function(body) || body.ends_with(';') {
             continue;
         }
         let closing = format!("{}}}", " ".repeat(indent));
@@ -344,25 +351,47 @@ fn every_crate_introduces_itself() {
     none(faults);
 }
 
-#[test]
-fn every_dependency_has_a_line() {
-    let root = root();
-    let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("readable");
-    let ledger =
-        fs::read_to_string(root.join("docs/dependencies.md")).expect("docs/dependencies.md");
-    let section = manifest
-        .split("[workspace.dependencies]")
-        .nth(1)
-        .unwrap_or_default();
-    let section = section.split("\n[").next().unwrap_or_default();
-    let mut faults = Vec::new();
-    for line in section.lines() {
-        let Some((name, _)) = line.split_once(" = ") else {
-            continue;
-        };
-        if !name.starts_with("meseta-") && !ledger.contains(&format!("| `{name}` |")) {
-            faults.push(format!("{name} has no line in docs/dependencies.md"));
+/// The names of others' crates in all sections of dependencies of a manifest.
+fn dependencies_in(manifest: &str) -> BTreeSet<String> {
+    let mut inside = false;
+    let mut names = BTreeSet::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        } else if let (true, Some((name, _))) = (inside, line.split_once(['.', ' '])) {
+            names.insert(name.to_owned());
         }
     }
-    none(faults);
+    names.retain(|name| !name.starts_with("meseta-") && name != "#");
+    names
+}
+
+#[test]
+fn every_dependency_has_a_line() {
+    let read = |path: PathBuf| fs::read_to_string(path).expect("readable");
+    let root = root();
+    let named = dependencies_in(&read(root.join("Cargo.toml"));
+    let ledger = read(root.join("docs/dependencies.md"));
+    let lines: BTreeSet<String> = ledger
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let mut used = BTreeSet::new();
+    for room in fs::read_dir(root.join("crates")).expect("crates/") {
+        let manifest = read(room.expect("readable").path().join("Cargo.toml"));
+        used.append(&mut dependencies_in(&manifest);
+    }
+    assert!(named.contains("tokio"), "{named:?}");
+    let page = "docs/dependencies.md";
+    let without = named.difference(&lines);
+    let stale = lines.difference(&named);
+    let idle = named.difference(&used);
+    let loose = used.difference(&named);
+    let faults = without
+        .map(|name| format!("{name} has no line in {page}"))
+        .chain(stale.map(|name| format!("{page}: {name} is no dependency any more")))
+        .chain(idle.map(|name| format!("Cargo.toml: no room uses {name}")))
+        .chain(loose.map(|name| format!("{name} is not in [workspace.dependencies]")));
+    none(faults.collect());
 }
