@@ -370,7 +370,7 @@ fn dependencies_in(manifest: &str) -> BTreeSet<String> {
 fn every_dependency_has_a_line() {
     let read = |path: PathBuf| fs::read_to_string(path).expect("readable");
     let root = root();
-    let named = dependencies_in(&read(root.join("Cargo.toml"));
+    let named = dependencies_in(&read(root.join("Cargo.toml")));
     let ledger = read(root.join("docs/dependencies.md"));
     let lines: BTreeSet<String> = ledger
         .lines()
@@ -380,7 +380,7 @@ fn every_dependency_has_a_line() {
     let mut used = BTreeSet::new();
     for room in fs::read_dir(root.join("crates")).expect("crates/") {
         let manifest = read(room.expect("readable").path().join("Cargo.toml"));
-        used.append(&mut dependencies_in(&manifest);
+        used.append(&mut dependencies_in(&manifest));
     }
     assert!(named.contains("tokio"), "{named:?}");
     let page = "docs/dependencies.md";
