@@ -18,7 +18,7 @@ use crate::quota::Stage;
 use crate::random;
 use crate::shape::{REVOCABLE, SHARED, Shape, Shapes};
 use crate::stats::LastRun;
-use crate::visit::{NOBODY, Visit, Watch};
+use crate::visit::Visit;
 
 /// What a run needs and the next one can use again.
 #[derive(Debug, Default)]
@@ -140,7 +140,7 @@ impl Allocator {
             let rest = free.resources.saturating_sub(shared);
             free = self.shapes.make(rest);
         }
-        self.decide(now_us, slot, stage, free, rng, &mut Watch::new(NOBODY));
+        self.decide(now_us, slot, stage, free, rng);
         self.book(now_us, slot, stage, handout);
     }
 
@@ -150,15 +150,25 @@ impl Allocator {
         now_us: u64,
         slot: u32,
         stage: Stage,
-        mut free: Arc<Shape>,
+        free: Arc<Shape>,
         rng: &mut Rng,
-        watch: &mut Watch,
     ) {
+        self.mark_filters(now_us, slot);
+        self.visit_of(now_us, slot, stage, free).everybody(rng);
+    }
+
+    /// A visit to an agent whose filters are marked.
+    pub(crate) fn visit_of(
+        &mut self,
+        now_us: u64,
+        slot: u32,
+        stage: Stage,
+        mut free: Arc<Shape>,
+    ) -> Visit<'_> {
         if stage == Stage::Guarantees {
             free = self.shapes.understood_by(&free, !REVOCABLE);
         }
-        self.mark_filters(now_us, slot);
-        let mut visit = Visit {
+        Visit {
             now_us,
             stage,
             agent: &self.agents[slot],
@@ -172,13 +182,11 @@ impl Allocator {
             quota_in_the_way: &mut self.wake.quota_in_the_way,
             nothing: &self.nothing,
             free,
-            watch,
-        };
-        visit.everybody(rng);
+        }
     }
 
     /// Notes for every client with filters on the agent where they begin.
-    fn mark_filters(&mut self, now_us: u64, slot: u32) {
+    pub(crate) fn mark_filters(&mut self, now_us: u64, slot: u32) {
         let scratch = &mut self.scratch;
         scratch.visit = scratch.visit.wrapping_add(1);
         if scratch.visit == 0 {

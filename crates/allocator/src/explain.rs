@@ -1,4 +1,7 @@
 //! Why somebody was offered something, or not.
+//!
+//! A client is asked as if it came first on the agent, by the code that decides; the reason why not is
+//! the answer. Without one, the agent is visited as a run would, and everything is taken back.
 
 use std::sync::Arc;
 
@@ -8,9 +11,9 @@ use meseta_model::rng::Rng;
 use meseta_model::roles::Role;
 
 use crate::Allocator;
+use crate::filter::Filters;
 use crate::quota::Stage;
 use crate::shape::Shape;
-use crate::visit::{NOBODY, Watch};
 
 /// Why a framework is not offered anything of an agent in a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -88,18 +91,22 @@ pub enum Reason {
 pub enum Explanation {
     /// It would be offered this.
     Offered(Box<Resources>),
-    /// It would not.
+    /// It would not, even if it came first.
     Withheld(Reason),
-    /// It might be, but these come first and leave nothing for it.
-    Behind(Vec<(FrameworkId, Role)>),
+    /// It would be, but these come first and leave nothing for it.
+    Behind(Arc<[(FrameworkId, Role)]>),
+}
+
+/// What a visit to an agent would hand out, and the same in names.
+struct Rehearsed {
+    handed: Vec<(u32, Arc<Shape>)>,
+    named: Arc<[(FrameworkId, Role)]>,
 }
 
 impl Allocator {
     /// What a run would decide about this framework, role and agent now, and why, if the agent were
-    /// looked at first. Makes the same visit as a run and takes everything back; with a random sorter,
-    /// one of the orders that may come.
-    ///
-    /// `now_us` as everywhere: filters that have ended by now no longer count, here and in later runs.
+    /// looked at first. With a random sorter, one of the orders that may come. What is offered, and when,
+    /// is the same whether anybody asks or not.
     pub fn explain(
         &mut self,
         now_us: u64,
@@ -107,15 +114,42 @@ impl Allocator {
         role: &Role,
         agent: &AgentId,
     ) -> Explanation {
-        self.end_filters(now_us);
-        let found = self.asking(framework, role).and_then(|client| {
-            let agent = self.in_question(now_us, agent)?;
-            Ok((client, agent))
-        });
-        match found {
-            Ok((client, agent)) => self.rehearse(now_us, client, agent),
-            Err(reason) => Explanation::Withheld(reason),
+        let client = (framework.clone(), role.clone());
+        let mut found = Explanation::Withheld(Reason::UnknownAgent);
+        self.explain_each(now_us, &[client], &[agent.clone()], |_, _, it| found = it);
+        found
+    }
+
+    /// The same for all of these frameworks, in these roles, on all of these agents: `say` is told for
+    /// each agent about each client, by their places in the lists. Takes at most as long as a run over
+    /// the agents, and a look at each pair.
+    pub fn explain_each(
+        &mut self,
+        now_us: u64,
+        clients: &[(FrameworkId, Role)],
+        agents: &[AgentId],
+        mut say: impl FnMut(usize, usize, Explanation),
+    ) {
+        self.prepare();
+        let clients = clients.iter();
+        let clients: Vec<Result<u32, Reason>> = clients
+            .map(|(framework, role)| self.asking(framework, role))
+            .collect();
+        let in_the_way = self.wake.quota_in_the_way;
+        for (at, agent) in agents.iter().enumerate() {
+            match self.in_question(now_us, agent) {
+                Ok(slot) => self.explain_agent(now_us, slot, &clients, |client, it| {
+                    say(client, at, it);
+                }),
+                Err(reason) => {
+                    for (client, known) in clients.iter().enumerate() {
+                        let reason = known.err().unwrap_or(reason);
+                        say(client, at, Explanation::Withheld(reason));
+                    }
+                }
+            }
         }
+        self.wake.quota_in_the_way = in_the_way;
     }
 
     /// The client, if it takes part.
@@ -147,16 +181,71 @@ impl Allocator {
         }
     }
 
-    fn rehearse(&mut self, now_us: u64, client: u32, agent: u32) -> Explanation {
-        let in_the_way = self.wake.quota_in_the_way;
-        self.prepare();
+    fn explain_agent(
+        &mut self,
+        now_us: u64,
+        agent: u32,
+        clients: &[Result<u32, Reason>],
+        mut say: impl FnMut(usize, Explanation),
+    ) {
+        let ended = self.set_ended_aside(now_us, agent);
+        self.mark_filters(now_us, agent);
+        let mut open = Vec::new();
+        for (at, client) in clients.iter().enumerate() {
+            match client.and_then(|client| self.alone(now_us, agent, client)) {
+                Ok(client) => open.push((at, client)),
+                Err(reason) => say(at, Explanation::Withheld(reason)),
+            }
+        }
+        if !open.is_empty() {
+            let rehearsed = self.rehearse(now_us, agent);
+            for (at, client) in open {
+                say(at, rehearsed.outcome(client));
+            }
+        }
+        if let Some(filters) = ended {
+            self.agents[agent].filters = filters;
+        }
+    }
+
+    /// Leaves an agent only the filters that stand. All of them, to be put back, if some do not: when
+    /// those are dropped is up to runs.
+    fn set_ended_aside(&mut self, now_us: u64, agent: u32) -> Option<Filters> {
+        let filters = &mut self.agents[agent].filters;
+        let eras = &self.sorter.eras;
+        let stand = filters.list().iter().all(|filter| {
+            filter.until_us > now_us
+                && eras[filter.client as usize].generation == filter.generation
+        });
+        if stand {
+            return None;
+        }
+        let all = filters.clone();
+        filters.drop_ended(now_us, &mut eras.clone());
+        Some(all)
+    }
+
+    /// The client, if it would be offered something of the agent were it asked first.
+    fn alone(&mut self, now_us: u64, agent: u32, client: u32) -> Result<u32, Reason> {
+        let free = self.agents[agent].free.clone();
+        if self.quotas.has_lack() {
+            let (stage, free) = (Stage::Guarantees, free.clone());
+            let promised = self.visit_of(now_us, agent, stage, free).alone(client);
+            if promised.is_ok() {
+                return Ok(client);
+            }
+        }
+        let mut visit = self.visit_of(now_us, agent, Stage::Rest, free);
+        visit.alone(client).map(|_| client)
+    }
+
+    /// Makes the same visit as a run, and takes everything back.
+    fn rehearse(&mut self, now_us: u64, agent: u32) -> Rehearsed {
         let mut rng = Rng::new(0);
         let mut free = self.agents[agent].free.clone();
         let mut handed: Vec<(u32, Arc<Shape>)> = Vec::new();
         if self.quotas.has_lack() {
-            let mut unwatched = Watch::new(NOBODY);
-            let (stage, all) = (Stage::Guarantees, free.clone());
-            self.decide(now_us, agent, stage, all, &mut rng, &mut unwatched);
+            self.decide(now_us, agent, Stage::Guarantees, free.clone(), &mut rng);
             handed.append(&mut self.scratch.decided);
             // The second stage sees what the first one did to shares.
             for (client, shape) in &handed {
@@ -166,8 +255,7 @@ impl Allocator {
             }
         }
         let promised = handed.len();
-        let mut watch = Watch::new(client);
-        self.decide(now_us, agent, Stage::Rest, free, &mut rng, &mut watch);
+        self.decide(now_us, agent, Stage::Rest, free, &mut rng);
         handed.append(&mut self.scratch.decided);
         for (client, shape) in &handed {
             let account = self.account_of(*client);
@@ -178,29 +266,30 @@ impl Allocator {
             self.sorter.uncharge(*client, &shape.all);
             self.change_idle(shape, true);
         }
-        self.wake.quota_in_the_way = in_the_way;
-        self.outcome(client, &handed, watch.reason)
+        let mut named = Vec::with_capacity(handed.len());
+        for (client, _) in &handed {
+            let client = self.sorter.client(*client);
+            let role = &self.sorter.node(client.role).role;
+            let name = (client.framework_id.clone(), role.clone());
+            if !named.contains(&name) {
+                named.push(name);
+            }
+        }
+        Rehearsed {
+            handed,
+            named: named.into(),
+        }
     }
+}
 
-    fn outcome(
-        &self,
-        client: u32,
-        handed: &[(u32, Arc<Shape>)],
-        reason: Option<Reason>,
-    ) -> Explanation {
-        let own = handed.iter().filter(|(other, _)| *other == client);
+impl Rehearsed {
+    fn outcome(&self, client: u32) -> Explanation {
+        let own = self.handed.iter().filter(|(other, _)| *other == client);
         let own: Resources = own.map(|(_, shape)| &shape.resources).sum();
-        if !own.is_empty() {
-            return Explanation::Offered(Box::new(own));
+        if own.is_empty() {
+            Explanation::Behind(self.named.clone())
+        } else {
+            Explanation::Offered(Box::new(own))
         }
-        if let Some(reason) = reason {
-            return Explanation::Withheld(reason);
-        }
-        let named = handed.iter().map(|(other, _)| {
-            let other = self.sorter.client(*other);
-            let role = self.sorter.node(other.role).role.clone();
-            (other.framework_id.clone(), role)
-        });
-        Explanation::Behind(named.collect())
     }
 }

@@ -1,7 +1,7 @@
 //! One agent being decided on: who is asked in which order, and why somebody gets nothing.
 //!
-//! Every "no" is a [`Reason`]. A run drops it; [`crate::Allocator::explain`] makes the same visit and
-//! keeps the one that concerns the client it watches.
+//! Every "no" is a [`Reason`]. A run drops it; [`crate::Allocator::explain`] asks a client as if it came
+//! first ([`Visit::alone`]), keeps the reason, and makes the same visit if there is none.
 
 use std::sync::Arc;
 
@@ -19,26 +19,6 @@ use crate::random;
 use crate::shape::{Shape, Shapes};
 use crate::sorter::{Node, OWN, ROOT, Sorter};
 
-/// The number of no client.
-pub(crate) const NOBODY: u32 = u32::MAX;
-
-/// Keeps the reason for which one client gets nothing.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    client: u32,
-    /// The last reason met.
-    pub(crate) reason: Option<Reason>,
-}
-
-impl Watch {
-    pub(crate) fn new(client: u32) -> Self {
-        Self {
-            client,
-            reason: None,
-        }
-    }
-}
-
 /// See the module.
 pub(crate) struct Visit<'a> {
     pub(crate) now_us: u64,
@@ -55,7 +35,6 @@ pub(crate) struct Visit<'a> {
     pub(crate) nothing: &'a Arc<Shape>,
     /// What is left to decide on.
     pub(crate) free: Arc<Shape>,
-    pub(crate) watch: &'a mut Watch,
 }
 
 impl Visit<'_> {
@@ -76,6 +55,14 @@ impl Visit<'_> {
             visit.role(role, rng);
             !visit.free.is_empty()
         });
+    }
+
+    /// What the client would be given if it were asked before all others.
+    pub(crate) fn alone(&mut self, client: u32) -> Result<Arc<Shape>, Reason> {
+        let node = self.sorter.node(self.sorter.client(client).role);
+        let candidate = self.candidate(node);
+        let candidate = candidate.map_err(|reason| self.detail(node, reason))?;
+        self.choose(client, &candidate)
     }
 
     /// Calls for each role in order as long as it says to go on.
@@ -122,7 +109,7 @@ impl Visit<'_> {
         preferred.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (_, role, client) in &preferred {
             let node = self.sorter.node(*role);
-            if let Ok(candidate) = self.open(*role, node) {
+            if let Ok(candidate) = self.candidate(node) {
                 self.ask(*client, node, &candidate);
             }
         }
@@ -142,22 +129,6 @@ impl Visit<'_> {
             .unwrap_or(0.0)
     }
 
-    /// What of the rest clients of this role may be asked about.
-    fn open(&mut self, slot: u32, node: &Node) -> Result<Arc<Shape>, Reason> {
-        let candidate = self.candidate(node);
-        if let Err(reason) = candidate
-            && self.is_watched(slot)
-        {
-            self.watch.reason = Some(self.detail(node, reason));
-        }
-        candidate
-    }
-
-    fn is_watched(&self, role: u32) -> bool {
-        let client = self.watch.client;
-        client != NOBODY && self.sorter.client(client).role == role
-    }
-
     /// Which part of the quota it is.
     fn detail(&self, node: &Node, reason: Reason) -> Reason {
         let account = self.quotas.account(node.account);
@@ -167,6 +138,7 @@ impl Visit<'_> {
         }
     }
 
+    /// What of the rest clients of this role may be asked about.
     fn candidate(&mut self, node: &Node) -> Result<Arc<Shape>, Reason> {
         if node.nested && !self.agent.hierarchical_role {
             return Err(Reason::FlatAgent);
@@ -205,7 +177,7 @@ impl Visit<'_> {
     /// Asks the clients of a role in order.
     fn role(&mut self, slot: u32, rng: &mut Rng) {
         let node = self.sorter.node(slot);
-        let Ok(mut candidate) = self.open(slot, node) else {
+        let Ok(mut candidate) = self.candidate(node) else {
             return;
         };
         let drawn = self.config.framework_sorter == SorterKind::Random;
@@ -219,7 +191,7 @@ impl Visit<'_> {
             if !self.ask(*client, node, &candidate) {
                 continue;
             }
-            match self.open(slot, node) {
+            match self.candidate(node) {
                 Ok(next) if !self.free.is_empty() => candidate = next,
                 _ => break,
             }
@@ -229,14 +201,8 @@ impl Visit<'_> {
 
     /// Gives a client what of the candidate it is to be offered, if anything.
     fn ask(&mut self, client: u32, node: &Node, candidate: &Arc<Shape>) -> bool {
-        let shape = match self.choose(client, candidate) {
-            Ok(shape) => shape,
-            Err(reason) => {
-                if client == self.watch.client {
-                    self.watch.reason = Some(reason);
-                }
-                return false;
-            }
+        let Ok(shape) = self.choose(client, candidate) else {
+            return false;
         };
         self.quotas.charge(node.account, &shape.firm);
         self.quotas.free.subtract(&shape.firm);

@@ -235,8 +235,23 @@ proptest! {
             cluster.allocator.set_quota(0, &Role::from("d"), Some(&promised)).unwrap();
         }
         let mut draws = Rng::new(seed);
+        let mut moments = Rng::new(seed);
         for _ in 0..30 {
             let Some(at_us) = cluster.allocator.next_wake(cluster.now_us) else { break };
+            // Asked at any time before.
+            let wait_us = at_us.saturating_sub(cluster.now_us);
+            let early_us = cluster.now_us + moments.below(wait_us + 1);
+            let asked: Vec<_> = roles.iter().enumerate()
+                .map(|(at, role)| (framework_id(at), Role::from(*role)))
+                .collect();
+            let mut all = Vec::new();
+            cluster.allocator.explain_each(early_us, &asked, &[agent_id(0)], |client, _, it| {
+                all.push((client, it));
+            });
+            all.sort_by_key(|(client, _)| *client);
+            for ((id, role), (_, it)) in asked.iter().zip(all) {
+                prop_assert_eq!(cluster.allocator.explain(early_us, id, role, &agent_id(0)), it);
+            }
             cluster.now_us = cluster.now_us.max(at_us);
             let mut expected = BTreeMap::new();
             for (at, role) in roles.iter().enumerate() {
@@ -249,6 +264,9 @@ proptest! {
             }
             cluster.allocator.audit().expect("the books");
             silent.now_us = cluster.now_us;
+            let wakes = [&cluster, &silent].map(|it| it.allocator.next_wake(it.now_us));
+            prop_assert_eq!(wakes[0], wakes[1]);
+            prop_assert_eq!(cluster.allocator.counts(), silent.allocator.counts());
             let grants = cluster.allocator.allocate(cluster.now_us, &mut cluster.rng);
             let same = silent.allocator.allocate(silent.now_us, &mut silent.rng);
             prop_assert_eq!(&grants, &same);
