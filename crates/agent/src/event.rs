@@ -1,5 +1,7 @@
 //! What can happen to an agent, and what it can ask for.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use meseta_model::caller::Caller;
 use meseta_model::container::ContainerLimits;
@@ -225,4 +227,37 @@ pub enum Effect {
         /// Why.
         reason: String,
     },
+}
+
+/// What must keep its order: all that goes to one peer, one stream, one container.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// The process at this address, all of its actors.
+    Peer(SocketAddr),
+    /// An executor's stream.
+    Stream(StreamId),
+    /// A container.
+    Container(ContainerId),
+}
+
+impl Effect {
+    /// The lane of an effect: while one that came before it is held back for the disk, it waits too.
+    /// `None` goes past. Whoever drives the core gives this to its driver.
+    #[must_use]
+    pub fn lane(&self) -> Option<Lane> {
+        match self {
+            Self::Link(peer) | Self::Unlink(peer) => Some(Lane::Peer(peer.address)),
+            Self::Send { to, .. } => Some(Lane::Peer(to.address)),
+            Self::SendEvent { stream, .. }
+            | Self::CloseStream(stream)
+            | Self::RefuseStream { stream, .. } => Some(Lane::Stream(stream.clone())),
+            Self::LaunchContainer(spec) => Some(Lane::Container(spec.container_id.clone())),
+            Self::ReleaseContainer(id)
+            | Self::DestroyContainer(id)
+            | Self::UpdateContainer {
+                container_id: id, ..
+            } => Some(Lane::Container(id.clone())),
+            _ => None,
+        }
+    }
 }

@@ -1,10 +1,9 @@
 //! Agents: the real core and driver, and what the process around them does.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use meseta_agent::event::{Effect, Event, MetaEntry, Started};
+use meseta_agent::event::{Effect, Event, Lane, MetaEntry, Started};
 use meseta_agent::view::{AgentView, Delta};
 use meseta_agent::{Agent, Config, ReconfigurationPolicy, Recover};
 use meseta_model::edge::{RequestId, StreamId};
@@ -74,30 +73,6 @@ impl AgentProcess {
     }
 }
 
-/// What must keep its order: all that goes to one peer, one stream, one container. As in the node room.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Lane {
-    Peer(SocketAddr),
-    Stream(StreamId),
-    Container(ContainerId),
-}
-
-fn lane(effect: &Effect) -> Option<Lane> {
-    match effect {
-        Effect::Link(peer) | Effect::Unlink(peer) => Some(Lane::Peer(peer.address)),
-        Effect::Send { to, .. } => Some(Lane::Peer(to.address)),
-        Effect::SendEvent { stream, .. }
-        | Effect::CloseStream(stream)
-        | Effect::RefuseStream { stream, .. } => Some(Lane::Stream(stream.clone())),
-        Effect::LaunchContainer(spec) => Some(Lane::Container(spec.container_id.clone())),
-        Effect::ReleaseContainer(id) | Effect::DestroyContainer(id) => {
-            Some(Lane::Container(id.clone()))
-        }
-        Effect::UpdateContainer { container_id, .. } => Some(Lane::Container(container_id.clone())),
-        _ => None,
-    }
-}
-
 impl AgentHost {
     pub(crate) fn new(_place: usize) -> Self {
         Self {
@@ -148,7 +123,7 @@ impl World {
         let host = &mut self.agents[a];
         host.life += 1;
         host.process = Some(AgentProcess {
-            driver: Driver::new(Agent::new(config), lane),
+            driver: Driver::new(Agent::new(config), Effect::lane),
             disk: SimDisk::open(files),
             streams: BTreeMap::new(),
             requests: BTreeMap::new(),
