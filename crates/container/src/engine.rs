@@ -17,11 +17,12 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::time::Timespec;
 
 use crate::cgroup::oom::OomWatch;
-use crate::containerizer::{Command, Config, Queue};
+use crate::containerizer::Config;
 use crate::counts::Counts;
 use crate::execute::execute;
 use crate::kernel::Linux;
 use crate::procfs::{self, Process};
+use crate::queue::{Command, Queue};
 use crate::record::RuntimeDir;
 use crate::sys;
 

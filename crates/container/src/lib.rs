@@ -36,6 +36,7 @@ pub mod kernel;
 pub mod limits;
 pub mod plan;
 mod procfs;
+mod queue;
 pub mod record;
 pub mod rlimit;
 pub mod step;

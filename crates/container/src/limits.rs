@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// The most commands that wait for the room's thread; one more is refused with
-/// [`Refusal::Busy`](crate::containerizer::Refusal::Busy).
+/// The most commands that wait for the room's thread; one more launch or request for usage is refused
+/// with [`Refusal::Busy`](crate::containerizer::Refusal::Busy). Releases, destroys and updates of what
+/// was launched are always taken: they are bounded by it.
 pub const COMMANDS_WAITING: usize = 65_536;
 
 /// The most containers of one agent at a time; a further launch fails with a report.

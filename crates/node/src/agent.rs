@@ -128,6 +128,7 @@ pub async fn start_with(
 
     let (registered_sender, registered) = watch::channel(false);
     let (ended_sender, ended) = watch::channel(None);
+    let collection = (config.core.gc_delay, config.core.gc_disk_headroom);
     let watched = Watched::new(Agent::new(config.core), api.clone());
     let performer = Performer {
         api,
@@ -136,7 +137,7 @@ pub async fn start_with(
         containers,
         events: events.clone(),
         work_dir,
-        collection: (config.core.gc_delay, config.core.gc_disk_headroom),
+        collection,
         trash,
         registered: registered_sender,
         exit: None,
@@ -393,18 +394,16 @@ impl Performer {
     }
 
     fn container(&self, effect: Effect) {
-        let result = match effect {
+        match effect {
             Effect::LaunchContainer(spec) => {
                 let container_id = spec.container_id.clone();
-                let launched = self.containers.launch(*spec);
-                if let Err(refusal) = launched {
+                if let Err(refusal) = self.containers.launch(*spec) {
                     let message = refusal.to_string();
                     self.later(Event::Container(ContainerReport::LaunchFailed {
                         container_id,
                         message,
                     }));
                 }
-                Ok(())
             }
             Effect::ReleaseContainer(id) => self.containers.release(id),
             Effect::DestroyContainer(id) => self.containers.destroy(id),
@@ -413,10 +412,7 @@ impl Performer {
                 limits,
             } => self.containers.update(container_id, limits),
             Effect::RecoverContainers(containers) => self.containers.recover(containers),
-            _ => Ok(()),
-        };
-        if let Err(refusal) = result {
-            tracing::error!(%refusal, "a container was not told");
+            _ => {}
         }
     }
 

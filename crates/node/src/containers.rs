@@ -17,13 +17,13 @@ pub trait Containers: Send + Sync {
     /// See [`Containerizer::launch`].
     fn launch(&self, spec: LaunchSpec) -> Result<(), Refusal>;
     /// See [`Containerizer::release`].
-    fn release(&self, id: ContainerId) -> Result<(), Refusal>;
+    fn release(&self, id: ContainerId);
     /// See [`Containerizer::destroy`].
-    fn destroy(&self, id: ContainerId) -> Result<(), Refusal>;
+    fn destroy(&self, id: ContainerId);
     /// See [`Containerizer::recover`].
-    fn recover(&self, containers: Vec<RecoverableContainer>) -> Result<(), Refusal>;
+    fn recover(&self, containers: Vec<RecoverableContainer>);
     /// See [`Containerizer::update`].
-    fn update(&self, id: ContainerId, limits: ContainerLimits) -> Result<(), Refusal>;
+    fn update(&self, id: ContainerId, limits: ContainerLimits);
     /// See [`Containerizer::usage`].
     fn usage(&self, id: ContainerId, reply: UsageReply) -> Result<(), Refusal>;
     /// See [`Containerizer::counts`].
@@ -35,20 +35,20 @@ impl Containers for Containerizer {
         self.launch(spec)
     }
 
-    fn release(&self, id: ContainerId) -> Result<(), Refusal> {
-        self.release(id)
+    fn release(&self, id: ContainerId) {
+        self.release(id);
     }
 
-    fn destroy(&self, id: ContainerId) -> Result<(), Refusal> {
-        self.destroy(id)
+    fn destroy(&self, id: ContainerId) {
+        self.destroy(id);
     }
 
-    fn recover(&self, containers: Vec<RecoverableContainer>) -> Result<(), Refusal> {
-        self.recover(containers)
+    fn recover(&self, containers: Vec<RecoverableContainer>) {
+        self.recover(containers);
     }
 
-    fn update(&self, id: ContainerId, limits: ContainerLimits) -> Result<(), Refusal> {
-        self.update(id, limits)
+    fn update(&self, id: ContainerId, limits: ContainerLimits) {
+        self.update(id, limits);
     }
 
     fn usage(&self, id: ContainerId, reply: UsageReply) -> Result<(), Refusal> {

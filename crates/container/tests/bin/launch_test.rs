@@ -90,16 +90,14 @@ fn obey(room: &Containerizer, name: &str, value: &Value) {
                 "fetches_failed": counts.fetches_failed(),
                 "destroy_errors": counts.destroy_errors(),
             } }));
-            Ok(())
         }
-        "launch" => room.launch(spec(value)),
+        "launch" => room.launch(spec(value)).unwrap(),
         "release" => room.release(id(value)),
         "destroy" => room.destroy(id(value)),
         "recover" => room.recover(value.as_array().unwrap().iter().map(recoverable).collect()),
         "update" => room.update(id(&value["id"]), limits(&value["limits"])),
-        "usage" => room.usage(
-            id(value),
-            Box::new(|usage| {
+        "usage" => {
+            let reply = |usage: Option<v1::ResourceStatistics>| {
                 let usage = usage.map(|usage| {
                     json!({
                         "processes": usage.processes, "threads": usage.threads,
@@ -108,11 +106,11 @@ fn obey(room: &Containerizer, name: &str, value: &Value) {
                     })
                 });
                 print(&json!({ "usage": usage }));
-            }),
-        ),
+            };
+            room.usage(id(value), Box::new(reply)).unwrap();
+        }
         other => panic!("no command {other}"),
     }
-    .unwrap();
 }
 
 fn print(value: &Value) {
