@@ -14,18 +14,17 @@ use meseta_api::{AgentApi, AgentConfig, ContainerCounts, Logs, Server, Usage};
 use meseta_client::Links;
 use meseta_container::{Config as ContainerConfig, Counts};
 use meseta_model::container::ContainerReport;
-use meseta_model::edge::StreamId;
 use meseta_model::ids::ContainerId;
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::v1;
 use meseta_runtime::{Clock, Disk, Driver, EntryContent, Files, Output, TreeLimits, read_tree};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 
 use crate::containers::{self, Containers, Reports};
 use crate::garbage::Watched;
 use crate::machine_resources;
 use crate::pump::{Finished, Perform, Pump};
+use crate::running::{Running, last_words, later};
 use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
 use crate::trash::Trash;
 
@@ -34,9 +33,6 @@ const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a request for statistics waits for one container.
 const MEASURE_PATIENCE: Duration = Duration::from_millis(100);
-
-/// How long what was sent last may take to leave.
-const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// What an agent is started with.
 #[derive(Debug, Clone)]
@@ -65,13 +61,12 @@ pub struct Config {
     pub logs: Logs,
 }
 
-/// An agent at work. Dropping it ends the agent and leaves executors running.
+/// An agent at work. Dropping it lets the agent go on.
 pub struct RunningAgent {
     address: SocketAddr,
     events: mpsc::Sender<Event>,
     registered: watch::Receiver<bool>,
-    ended: watch::Receiver<Option<String>>,
-    task: JoinHandle<()>,
+    running: Running,
 }
 
 /// Starts an agent. It registers in the background.
@@ -127,7 +122,6 @@ pub async fn start_with(
     let server = api.serve(listener).map_err(other)?;
 
     let (registered_sender, registered) = watch::channel(false);
-    let (ended_sender, ended) = watch::channel(None);
     let collection = (config.core.gc_delay, config.core.gc_disk_headroom);
     let watched = Watched::new(Agent::new(config.core), api.clone());
     let performer = Performer {
@@ -145,23 +139,22 @@ pub async fn start_with(
         _lock: lock,
     };
     let pump = Pump {
-        driver: Driver::new(watched, lane),
+        driver: Driver::new(watched, Effect::lane),
         clock: Clock::start(),
         events: received,
         finished,
         performer,
     };
-    let task = tokio::spawn(async move {
+    let running = Running::start(async move {
         let performer = pump.run().await;
-        let _ = tokio::time::timeout(LAST_WORDS, performer.links.flush()).await;
-        let _ = ended_sender.send(Some(performer.exit.unwrap_or_else(|| "stopped".to_owned())));
+        last_words(&performer.links).await;
+        performer.exit
     });
     Ok(RunningAgent {
         address: bound,
         events,
         registered,
-        ended,
-        task,
+        running,
     })
 }
 
@@ -265,29 +258,19 @@ impl RunningAgent {
         {
             return Ok(());
         }
-        let reason = wait_for(self.ended.clone(), Option::is_some)
-            .await
-            .flatten();
-        Err(StartError::Other(format!(
-            "the agent ended: {}",
-            reason.unwrap_or_default()
-        )))
+        let reason = self.ended().await;
+        Err(StartError::Other(format!("the agent ended: {reason}")))
     }
 
     /// Waits until the agent has ended by itself, and says why.
     pub async fn ended(&self) -> String {
-        wait_for(self.ended.clone(), Option::is_some)
-            .await
-            .flatten()
-            .unwrap_or_else(|| "it failed".to_owned())
+        self.running.ended().await
     }
 
     /// Ends the agent and leaves executors running; a new agent on the same work directory takes
     /// them up again.
     pub async fn stop(self) {
-        self.task.abort();
-        // Aborted is what was asked for.
-        let _ = self.task.await;
+        self.running.stop().await;
     }
 
     /// Ends every executor, then the agent. Executors get their grace period first.
@@ -301,30 +284,6 @@ impl RunningAgent {
             tracing::warn!("executors did not end in time");
         }
         self.stop().await;
-    }
-}
-
-/// What must keep its order: all that goes to one peer, one stream, one container.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Lane {
-    Peer(SocketAddr),
-    Stream(StreamId),
-    Container(ContainerId),
-}
-
-fn lane(effect: &Effect) -> Option<Lane> {
-    match effect {
-        Effect::Link(peer) | Effect::Unlink(peer) => Some(Lane::Peer(peer.address)),
-        Effect::Send { to, .. } => Some(Lane::Peer(to.address)),
-        Effect::SendEvent { stream, .. }
-        | Effect::CloseStream(stream)
-        | Effect::RefuseStream { stream, .. } => Some(Lane::Stream(stream.clone())),
-        Effect::LaunchContainer(spec) => Some(Lane::Container(spec.container_id.clone())),
-        Effect::ReleaseContainer(id) | Effect::DestroyContainer(id) => {
-            Some(Lane::Container(id.clone()))
-        }
-        Effect::UpdateContainer { container_id, .. } => Some(Lane::Container(container_id.clone())),
-        _ => None,
     }
 }
 
@@ -399,10 +358,13 @@ impl Performer {
                 let container_id = spec.container_id.clone();
                 if let Err(refusal) = self.containers.launch(*spec) {
                     let message = refusal.to_string();
-                    self.later(Event::Container(ContainerReport::LaunchFailed {
-                        container_id,
-                        message,
-                    }));
+                    later(
+                        &self.events,
+                        Event::Container(ContainerReport::LaunchFailed {
+                            container_id,
+                            message,
+                        }),
+                    );
                 }
             }
             Effect::ReleaseContainer(id) => self.containers.release(id),
@@ -414,12 +376,6 @@ impl Performer {
             Effect::RecoverContainers(containers) => self.containers.recover(containers),
             _ => {}
         }
-    }
-
-    /// Hands an event to the core behind those that wait; never from within the loop itself.
-    fn later(&self, event: Event) {
-        let events = self.events.clone();
-        tokio::spawn(async move { events.send(event).await });
     }
 
     fn remove(&mut self, path: &str) {

@@ -25,6 +25,7 @@ mod machine_resources;
 pub mod master;
 pub mod pump;
 mod registrar;
+mod running;
 mod start;
 mod task_process;
 mod trash;

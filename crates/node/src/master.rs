@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use meseta_api::{Leadership, Logs, MasterApi, MasterConfig, Server};
 use meseta_client::Links;
@@ -14,17 +13,14 @@ use meseta_master::view::Delta;
 use meseta_master::{Config as CoreConfig, Master};
 use meseta_model::step::Seq;
 use meseta_runtime::{Clock, Driver, Output};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
 use crate::agent::advertised;
 use crate::census::Watched;
 use crate::pump::{Perform, Pump};
 use crate::registrar::Registrar;
-use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
-
-/// How long what was sent last may take to leave.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+use crate::running::{Running, last_words, later};
+use crate::start::{EVENTS, StartError, links, listen, lock, other, seed};
 
 /// What a master is started with.
 #[derive(Debug, Clone)]
@@ -50,11 +46,10 @@ pub enum Registry {
     InMemory,
 }
 
-/// A master at work. Dropping it ends the master.
+/// A master at work. Dropping it lets the master go on.
 pub struct RunningMaster {
     address: SocketAddr,
-    ended: watch::Receiver<Option<String>>,
-    task: JoinHandle<()>,
+    running: Running,
 }
 
 /// Starts a master and campaigns for the lead.
@@ -95,7 +90,6 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
     coordinator.campaign().map_err(other)?;
 
     let (_, finished) = mpsc::channel(1);
-    let (ended_sender, ended) = watch::channel(None);
     let watched = Watched::new(Master::new(config.core), api.clone());
     let performer = Performer {
         api,
@@ -115,16 +109,15 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
         finished,
         performer,
     };
-    let task = tokio::spawn(async move {
+    let running = Running::start(async move {
         let performer = pump.run().await;
-        let _ = tokio::time::timeout(LAST_WORDS, performer.links.flush()).await;
+        last_words(&performer.links).await;
         performer.coordinator.close();
-        let _ = ended_sender.send(Some(performer.exit.unwrap_or_else(|| "stopped".to_owned())));
+        performer.exit
     });
     Ok(RunningMaster {
         address: bound,
-        ended,
-        task,
+        running,
     })
 }
 
@@ -213,17 +206,12 @@ impl RunningMaster {
 
     /// Waits until the master has ended by itself, and says why.
     pub async fn ended(&self) -> String {
-        wait_for(self.ended.clone(), Option::is_some)
-            .await
-            .flatten()
-            .unwrap_or_else(|| "it failed".to_owned())
+        self.running.ended().await
     }
 
     /// Ends the master. Agents and tasks go on.
     pub async fn stop(self) {
-        self.task.abort();
-        // Aborted is what was asked for.
-        let _ = self.task.await;
+        self.running.stop().await;
     }
 }
 
@@ -251,7 +239,7 @@ impl Perform<Watched> for Performer {
                         reason: refusal.to_string(),
                     };
                     self.registrar.heard(&refused);
-                    self.later(refused);
+                    later(&self.events, refused);
                 }
             }
             // A master has no disk of its own.
@@ -298,11 +286,5 @@ impl Performer {
             self.epoch = Some(view.epoch);
             self.api.set_leadership(Leadership::Leading);
         }
-    }
-
-    /// Hands an event to the core behind those that wait; never from within the loop itself.
-    fn later(&self, event: Event) {
-        let events = self.events.clone();
-        tokio::spawn(async move { events.send(event).await });
     }
 }

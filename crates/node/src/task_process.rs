@@ -10,6 +10,8 @@ use meseta_proto::mesos::v1;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::running::later;
+
 /// The signal that ends a task at once.
 const SIGKILL: i32 = 9;
 
@@ -41,7 +43,7 @@ pub fn start(
     match resolve(&command.environment.clone().unwrap_or_default()) {
         Ok(variables) => environment.extend(variables),
         Err(unresolved) => {
-            report(
+            later(
                 events,
                 Event::TaskStartFailed {
                     message: unresolved.to_string(),
@@ -68,16 +70,10 @@ pub fn start(
         }
         Err(fault) => {
             let message = format!("Failed to start the command: {fault}");
-            report(events, Event::TaskStartFailed { message });
+            later(events, Event::TaskStartFailed { message });
             None
         }
     }
-}
-
-/// Hands an event to the core behind those that wait.
-fn report(events: &mpsc::Sender<Event>, event: Event) {
-    let events = events.clone();
-    tokio::spawn(async move { events.send(event).await });
 }
 
 /// Reports that the process runs, waits for its end, and reports that.
