@@ -218,14 +218,21 @@ fn a_failed_request_leaves_no_half_and_does_not_fail_the_others() {
     assert_eq!(names.len(), 2, "no temporary file stays: {names:?}");
 }
 
-/// Real files on which a flush can be made to fail.
-struct Flaky {
+/// Real files, and what comes before each flush of one.
+struct Watched<B> {
     files: Files,
-    bad_files: Vec<String>,
-    bad_dirs: Vec<String>,
+    before: B,
 }
 
-impl Storage for Flaky {
+trait BeforeFlush {
+    fn of_file(&mut self, path: &str) -> io::Result<()>;
+
+    fn of_dir(&mut self, _dir: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<B: BeforeFlush> Storage for Watched<B> {
     fn make_dir(&mut self, dir: &str) -> io::Result<bool> {
         self.files.make_dir(dir)
     }
@@ -239,18 +246,11 @@ impl Storage for Flaky {
         self.files.truncate(path, len)
     }
     fn sync_file(&mut self, path: &str) -> io::Result<()> {
-        if let Some(nth) = self.bad_files.iter().position(|bad| bad == path) {
-            // Once only: a second try would succeed, as on Linux.
-            self.bad_files.remove(nth);
-            return Err(io::Error::other("lost a page"));
-        }
+        self.before.of_file(path)?;
         self.files.sync_file(path)
     }
     fn sync_dir(&mut self, dir: &str) -> io::Result<()> {
-        if let Some(nth) = self.bad_dirs.iter().position(|bad| bad == dir) {
-            self.bad_dirs.remove(nth);
-            return Err(io::Error::other("lost a page"));
-        }
+        self.before.of_dir(dir)?;
         self.files.sync_dir(dir)
     }
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
@@ -264,13 +264,37 @@ impl Storage for Flaky {
     }
 }
 
-fn flaky(dir: &tempfile::TempDir) -> Flusher<Flaky> {
+/// Flushes of these fail, once each: a second try would succeed, as on Linux.
+#[derive(Default)]
+struct Failing {
+    files: Vec<String>,
+    dirs: Vec<String>,
+}
+
+fn fail_once(bad: &mut Vec<String>, path: &str) -> io::Result<()> {
+    match bad.iter().position(|bad| bad == path) {
+        Some(nth) => {
+            bad.remove(nth);
+            Err(io::Error::other("lost a page"))
+        }
+        None => Ok(()),
+    }
+}
+
+impl BeforeFlush for Failing {
+    fn of_file(&mut self, path: &str) -> io::Result<()> {
+        fail_once(&mut self.files, path)
+    }
+
+    fn of_dir(&mut self, dir: &str) -> io::Result<()> {
+        fail_once(&mut self.dirs, dir)
+    }
+}
+
+fn flaky(dir: &tempfile::TempDir) -> Flusher<Watched<Failing>> {
     let files = Files::open(dir.path().join("work/meta")).unwrap();
-    Flusher::new(Flaky {
-        files,
-        bad_files: Vec::new(),
-        bad_dirs: Vec::new(),
-    })
+    let before = Failing::default();
+    Flusher::new(Watched { files, before })
 }
 
 #[test]
@@ -281,7 +305,7 @@ fn a_file_whose_flush_failed_is_not_trusted_until_it_is_replaced() {
         flush(&mut flusher, vec![vec![append("log", b"a")]]),
         [Ok(())]
     );
-    flusher.storage_mut().bad_files = vec!["log".to_owned()];
+    flusher.storage_mut().before.files = vec!["log".to_owned()];
     let results = flush(
         &mut flusher,
         vec![
@@ -318,7 +342,7 @@ fn a_put_whose_flush_failed_changes_nothing() {
         flush(&mut flusher, vec![vec![put("info", b"old")]]),
         [Ok(())]
     );
-    flusher.storage_mut().bad_files = vec![format!("{TEMPORARY_PREFIX}0")];
+    flusher.storage_mut().before.files = vec![format!("{TEMPORARY_PREFIX}0")];
     let results = flush(&mut flusher, vec![vec![put("info", b"new")]]);
     assert!(results[0].as_ref().unwrap_err().contains("lost a page"));
     assert_eq!(tree(&dir), vec![file("info", b"old")]);
@@ -328,7 +352,7 @@ fn a_put_whose_flush_failed_changes_nothing() {
 fn a_directory_whose_flush_failed_is_not_trusted_until_it_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let mut flusher = flaky(&dir);
-    flusher.storage_mut().bad_dirs = vec!["d".to_owned()];
+    flusher.storage_mut().before.dirs = vec!["d".to_owned()];
     let results = flush(
         &mut flusher,
         vec![vec![put("d/x", b"x")], vec![put("e/x", b"x")]],
@@ -359,7 +383,7 @@ fn a_disk_with_too_many_broken_files_fails_everything() {
     let names: Vec<String> = (0..=limits::BROKEN_PATHS)
         .map(|n| format!("f{n}"))
         .collect();
-    flusher.storage_mut().bad_files.clone_from(&names);
+    flusher.storage_mut().before.files.clone_from(&names);
     let writes = names.iter().map(|name| vec![append(name, b"x")]).collect();
     assert!(flush(&mut flusher, writes).iter().all(Result::is_err));
     let results = flush(&mut flusher, vec![vec![put("fresh", b"x")]]);
@@ -407,42 +431,17 @@ fn a_disk_reports_in_order_and_performs_what_was_asked_before_it_closes() {
     );
 }
 
-/// Files whose first flush waits for the test, and which count flushes.
+/// Flushes wait for the test, which is told of each.
 struct Gated {
-    files: Files,
     gate: Receiver<()>,
     flushes: std::sync::mpsc::Sender<()>,
 }
 
-impl Storage for Gated {
-    fn make_dir(&mut self, dir: &str) -> io::Result<bool> {
-        self.files.make_dir(dir)
-    }
-    fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.files.write(path, bytes)
-    }
-    fn append(&mut self, path: &str, bytes: &[u8]) -> Result<Option<u64>, AppendError> {
-        self.files.append(path, bytes)
-    }
-    fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
-        self.files.truncate(path, len)
-    }
-    fn sync_file(&mut self, path: &str) -> io::Result<()> {
+impl BeforeFlush for Gated {
+    fn of_file(&mut self, _path: &str) -> io::Result<()> {
         self.flushes.send(()).unwrap();
         self.gate.recv_timeout(Duration::from_secs(60)).unwrap();
-        self.files.sync_file(path)
-    }
-    fn sync_dir(&mut self, dir: &str) -> io::Result<()> {
-        self.files.sync_dir(dir)
-    }
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-    fn symlink(&mut self, target: &str, path: &str) -> io::Result<()> {
-        self.files.symlink(target, path)
-    }
-    fn remove(&mut self, path: &str) -> io::Result<()> {
-        self.files.remove(path)
+        Ok(())
     }
 }
 
@@ -453,15 +452,8 @@ fn what_waits_during_a_flush_shares_the_next_one() {
     let (flushes, flushed) = channel();
     let files = Files::open(dir.path().join("work/meta")).unwrap();
     let (done, completed) = completions();
-    let disk = Disk::start(
-        Gated {
-            files,
-            gate,
-            flushes,
-        },
-        done,
-    )
-    .unwrap();
+    let before = Gated { gate, flushes };
+    let disk = Disk::start(Watched { files, before }, done).unwrap();
     disk.persist(Seq(1), vec![append("log", b"x")]).unwrap();
     flushed.recv_timeout(Duration::from_secs(60)).unwrap();
     // The first flush is on its way; these wait, and more than one group's worth of them.
