@@ -86,6 +86,39 @@ pub enum Reason {
     Constraints,
 }
 
+impl Reason {
+    /// What would change it, in a few words for people.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::UnknownFramework => "subscribe, or look for its id among the frameworks",
+            Self::FrameworkInactive => "connect its scheduler again",
+            Self::NotSubscribed => "subscribe with the role",
+            Self::Suppressed => "REVIVE from the framework",
+            Self::UnknownAgent => "look for its id among the agents",
+            Self::AgentInactive => "see that the agent runs and can be reached",
+            Self::NotListed => "add the host to the whitelist",
+            Self::NothingFree => "wait for tasks to end and offers to be answered, or add agents",
+            Self::TooLittleFree => "wait for tasks to end, or a lower --min_allocatable_resources",
+            Self::AwaitingAgents { .. } => "wait for agents to come back",
+            Self::FlatAgent => "an agent with HIERARCHICAL_ROLE, or a role without a slash",
+            Self::NothingForRole => "unreserve something, or reserve something for the role",
+            Self::LimitReached => "a higher quota limit, or less in use by the role",
+            Self::HeldBack => "more agents, or lower guarantees of other roles",
+            Self::NeedsGpus => "GPU_RESOURCES among the framework's capabilities",
+            Self::OtherRegion => "REGION_AWARE among the framework's capabilities",
+            Self::NotUnderstood => {
+                "SHARED_RESOURCES, REVOCABLE_RESOURCES or RESERVATION_REFINEMENT of the framework"
+            }
+            Self::BelowMinimum => {
+                "wait for more to be free, or a lower minimum of the framework or the cluster"
+            }
+            Self::Refused { .. } => "wait, or REVIVE from the framework",
+            Self::Constraints => "other offer constraints, or other attributes of the agent",
+        }
+    }
+}
+
 /// What a look at one agent right now would give one framework in one role.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Explanation {
@@ -214,8 +247,7 @@ impl Allocator {
         let filters = &mut self.agents[agent].filters;
         let eras = &self.sorter.eras;
         let stand = filters.list().iter().all(|filter| {
-            filter.until_us > now_us
-                && eras[filter.client as usize].generation == filter.generation
+            filter.until_us > now_us && eras[filter.client as usize].generation == filter.generation
         });
         if stand {
             return None;

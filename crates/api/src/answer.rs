@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use meseta_model::edge::{Outcome, Refusal, RefusalKind};
+use meseta_proto::Wire;
 
+use crate::codec;
+use crate::negotiate::MediaType;
 use crate::streams::StreamBody;
 
 /// What is sent behind the headers.
@@ -43,6 +46,12 @@ impl Answer {
     /// 200 with a JSON document.
     pub(crate) fn json(document: impl Into<Bytes>) -> Self {
         Self::whole(StatusCode::OK, JSON, document.into())
+    }
+
+    /// 200 with a message.
+    pub(crate) fn message<M: Wire>(media_type: MediaType, message: &M) -> Self {
+        let body = codec::encode(media_type, message).into();
+        Self::whole(StatusCode::OK, media_type.header(), body)
     }
 
     /// Any body of a type.
@@ -116,6 +125,7 @@ impl From<Outcome> for Answer {
         match outcome {
             Outcome::Accepted => Self::empty(StatusCode::ACCEPTED),
             Outcome::Done => Self::empty(StatusCode::OK),
+            Outcome::Told(told) => Self::message(MediaType::Json, &*told),
             Outcome::Refused(refusal) => refusal.into(),
         }
     }

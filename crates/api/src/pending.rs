@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::limits;
+use crate::negotiate::MediaType;
 
 /// Who waits for what.
 #[derive(Debug, Default)]
@@ -37,7 +38,13 @@ impl Asked {
     /// The answer, once the core has decided or [`limits::ANSWER_TIMEOUT`] is over. May be dropped
     /// while it waits and asked again.
     pub(crate) async fn answer(&mut self) -> Answer {
+        self.answer_in(MediaType::Json).await
+    }
+
+    /// The same; what the core tells is in this form.
+    pub(crate) async fn answer_in(&mut self, media_type: MediaType) -> Answer {
         match tokio::time::timeout_at(self.deadline, &mut self.outcome).await {
+            Ok(Ok(Outcome::Told(told))) => Answer::message(media_type, &*told),
             Ok(Ok(outcome)) => outcome.into(),
             Ok(Err(_)) => overloaded(true),
             Err(_) => undecided(),

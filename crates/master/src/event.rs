@@ -6,6 +6,7 @@ use bytes::Bytes;
 use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, RequestId, StreamId};
 use meseta_model::ids::{AgentId, FrameworkId};
+use meseta_model::roles::Role;
 use meseta_model::step::Seq;
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
@@ -106,7 +107,8 @@ pub enum Event {
     },
 }
 
-/// Operator calls that change something. Reading is not here: the read model answers it.
+/// Operator calls that change something, or ask what only the core knows. Other reading is not here: the
+/// read model answers it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OperatorCall {
     /// Remove a framework and all it runs.
@@ -123,6 +125,22 @@ pub enum OperatorCall {
         /// Overrides the task's own policy.
         policy: Option<meseta_proto::mesos::v1::KillPolicy>,
     },
+    /// Say why frameworks are offered what they are offered, or not (Meseta's own call,
+    /// `EXPLAIN_OFFERS`). Changes nothing.
+    ExplainOffers(Question),
+}
+
+/// What an operator wants explained: everything, narrowed by what is named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Question {
+    /// Only for this framework.
+    pub framework: Option<FrameworkId>,
+    /// Only in this role.
+    pub role: Option<Role>,
+    /// Only on this agent.
+    pub agent: Option<AgentId>,
+    /// Whether to explain each agent by itself, too, and not only to count.
+    pub list: bool,
 }
 
 /// What identifies a timer of the master.
@@ -146,6 +164,8 @@ pub enum Timer {
     Digest,
     /// Old unreachable and gone entries are dropped from the registry.
     RegistryGc,
+    /// The next slice of what is being explained.
+    Explain,
 }
 
 /// What a master can ask for. Imperative; printable.

@@ -7,7 +7,8 @@
 //!
 //! **What it never does.** No I/O, no clock, no threads, no OS randomness: time, ids and seeds come with
 //! events. It decides nothing about fairness (that is the allocator's), nothing about what is valid by
-//! itself (that is `model`'s), and answers no reads: everything visible leaves as [`view::Delta`]s.
+//! itself (that is `model`'s), and answers no reads: everything visible leaves as [`view::Delta`]s. The one
+//! exception is `explain`, which asks the allocator why it decides as it does.
 //!
 //! **Where to start reading.** `master`: its `match`es over events, timers and messages are the table of
 //! contents. `proposals` says what follows a durable change, `calls` who may call what, `accept` and
@@ -33,6 +34,7 @@ mod descriptions;
 mod digest;
 mod driver;
 pub mod event;
+mod explain;
 mod frameworks;
 mod launch;
 mod leaving;

@@ -45,3 +45,25 @@ pub const RECOVERED_PAUSE_US: u64 = 100_000;
 /// Microseconds after which something is tried again that a timer led to and that could not be written:
 /// the removal of a framework (also when it was just about to come back), giving up an agent.
 pub const RETRY_US: u64 = 1_000_000;
+
+/// Pairs of a framework's role and an agent that one step explains, or wants to offer to: some
+/// hundredths of a microsecond each, 0.4 with thousands of quotas. Beyond it a question goes on in
+/// further steps, so that none holds the core for 5 ms.
+pub const EXPLAINED_PER_STEP: usize = 12_000;
+
+/// Microseconds between two such steps.
+pub const EXPLAIN_PAUSE_US: u64 = 1_000;
+
+/// Microseconds after which whoever asked is told what was found by then, and of how many agents.
+pub const EXPLAIN_PATIENCE_US: u64 = 30_000_000;
+
+/// Roles of frameworks that one question is about; the rest is left out, and the answer says how many
+/// there are.
+pub const EXPLAINED_CLIENTS: usize = 10_000;
+
+/// Explanations that one answer lists; of what is beyond it there are only counts, and the answer says
+/// so.
+pub const EXPLANATIONS: usize = 1_000;
+
+/// Questions that may be under way; one more is refused (429).
+pub const QUESTIONS: usize = 16;

@@ -16,6 +16,7 @@ use crate::agents::Agents;
 use crate::config::Config;
 use crate::digest::DigestBatch;
 use crate::event::{Effect, Event, OperatorCall, Timer};
+use crate::explain::Questions;
 use crate::frameworks::{Connection, Frameworks};
 use crate::offers::Offer;
 use crate::proposals::Proposals;
@@ -49,6 +50,7 @@ pub(crate) struct Reign {
     /// When the allocation timer is set to, monotonic microseconds.
     pub(crate) allocate_at: Option<u64>,
     pub(crate) digest: DigestBatch,
+    pub(crate) questions: Questions,
 }
 
 impl Master {
@@ -191,6 +193,7 @@ impl Reign {
             Timer::OfferTimeout(offer) => self.offer_timed_out(turn, &offer),
             Timer::Digest => self.digest_due(turn),
             Timer::RegistryGc => self.registry_gc_due(turn),
+            Timer::Explain => self.explain_some(turn),
         }
     }
 
@@ -244,6 +247,9 @@ impl Reign {
                 task,
                 policy,
             } => self.kill_by_operator(turn, caller, &framework, &task, policy),
+            OperatorCall::ExplainOffers(question) => {
+                self.explain_offers(turn, request, caller, question)
+            }
         };
         match handled {
             Ok(Some(outcome)) => turn.reply(request, outcome),

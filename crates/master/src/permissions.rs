@@ -4,6 +4,7 @@
 use meseta_model::caller::{Action, Caller, Object, permits};
 use meseta_model::edge::{Refusal, RefusalKind};
 use meseta_model::resources::Resources;
+use meseta_model::roles::Role;
 use meseta_proto::mesos::v1;
 use v1::offer::Operation;
 use v1::offer::operation::Type;
@@ -38,6 +39,15 @@ pub(crate) fn teardown(caller: &Caller, framework: &Framework) -> Result<(), Ref
     allowed
         .then_some(())
         .ok_or_else(|| Refusal::new(RefusalKind::Forbidden, text()))
+}
+
+/// Whether an operator may see a framework, and what it does in this role.
+pub(crate) fn view(caller: &Caller, framework: &Framework, role: &Role) -> bool {
+    let object = Object::Framework {
+        principal: framework.info.principal.as_deref(),
+        role: role.as_str(),
+    };
+    permits(caller, Action::ViewFramework, &object)
 }
 
 /// Whether somebody may join the cluster as an agent, or come back as one.

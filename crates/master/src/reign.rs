@@ -14,6 +14,7 @@ use crate::agents::{Agents, recovered_view};
 use crate::config::Config;
 use crate::digest::DigestBatch;
 use crate::event::Timer;
+use crate::explain::Questions;
 use crate::frameworks::Frameworks;
 use crate::master::Reign;
 use crate::proposals::Proposals;
@@ -47,6 +48,7 @@ impl Reign {
             allocator: Allocator::new(allocator_config(config)),
             allocate_at: None,
             digest: DigestBatch::default(),
+            questions: Questions::default(),
         };
         let now = turn.now.wall_seconds();
         turn.changed(Delta::Elected(Box::new(MasterView {

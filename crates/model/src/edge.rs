@@ -35,6 +35,8 @@ pub enum Outcome {
     Accepted,
     /// Done (200).
     Done,
+    /// What was asked for (200).
+    Told(Box<meseta_proto::mesos::v1::master::Response>),
     /// Not done, and why.
     Refused(Refusal),
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use meseta_master::event::{Event, OperatorCall};
+use meseta_master::event::{Event, OperatorCall, Question};
 use meseta_model::caller::Caller;
 use meseta_model::ids::{AgentId, FrameworkId, TaskId};
+use meseta_model::roles::Role;
 use meseta_proto::Wire;
 use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::master::call::Type;
@@ -36,14 +37,14 @@ async fn try_answer(master: &Arc<Master>, request: Request) -> Result<Answer, An
     let kind = validate(&call)
         .map_err(|why| Answer::bad_request(format!("Failed to validate master::Call: {why}")))?;
     let accept = negotiate::accept(&request.headers)?;
-    if let Some(change) = change(&call, kind) {
+    if let Some(asked) = for_core(&call, kind) {
         let event = |request| Event::OperatorCalled {
             request,
             caller: Caller::default(),
-            call: change,
+            call: asked,
         };
         let mut asked = master.pending.ask(&master.events, event)?;
-        return Ok(asked.answer().await);
+        return Ok(asked.answer_in(accept).await);
     }
     match kind {
         Type::Subscribe => Ok(master.subscribers.open(master, accept, request.cut)),
@@ -104,8 +105,8 @@ fn validate(call: &Call) -> Result<Type, String> {
     }
 }
 
-/// What the core is asked to change, if the call is of that kind.
-fn change(call: &Call, kind: Type) -> Option<OperatorCall> {
+/// What the core is asked to change, or to say, if the call is of that kind.
+fn for_core(call: &Call, kind: Type) -> Option<OperatorCall> {
     match kind {
         Type::Teardown => {
             let id = FrameworkId::from(&call.teardown.as_ref()?.framework_id);
@@ -122,6 +123,15 @@ fn change(call: &Call, kind: Type) -> Option<OperatorCall> {
                 task: TaskId::from(&kill.task_id),
                 policy: kill.kill_policy,
             })
+        }
+        Type::ExplainOffers => {
+            let asked = call.explain_offers.clone().unwrap_or_default();
+            Some(OperatorCall::ExplainOffers(Question {
+                framework: asked.framework_id.as_ref().map(FrameworkId::from),
+                role: asked.role.as_deref().map(Role::from),
+                agent: asked.agent_id.as_ref().map(AgentId::from),
+                list: asked.list(),
+            }))
         }
         _ => None,
     }

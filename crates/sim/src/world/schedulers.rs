@@ -374,7 +374,7 @@ impl World {
                     self.try_again(s, asked, tries, false);
                 }
             }
-            Answered::Outcome(Outcome::Accepted | Outcome::Done) => {
+            Answered::Outcome(Outcome::Accepted | Outcome::Done | Outcome::Told(_)) => {
                 let asked = pending.map(|(asked, _)| asked.call.r#type());
                 if asked == Some(Type::UpdateFramework) {
                     self.met(Situation::RolesChanged);
