@@ -13,21 +13,10 @@ use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::agent::{Response, response};
 use meseta_proto::mesos::v1::executor;
 use serde_json::Value;
-use support::{AgentServed, Client, agent_with, assert_shown_or_later, golden, post};
+use support::{AgentServed, Client, agent_with, assert_shown_or_later, golden, post, scalar};
 
 const HEAD: &str = r#""version":"1.11.0","meseta_version":"0.1.0","build_date":"2026-11-20 00:00:00 UTC","build_time":1795132800.0,"build_user":"""#;
 const MESOS_HEAD: &str = r#""version":"1.12.0","build_date":"2026-11-20 19:59:37 UTC","build_time":1795204777.0,"build_user":"""#;
-
-fn scalar(name: &str, value: f64) -> v1::Resource {
-    v1::Resource {
-        name: name.to_owned(),
-        scalar: Some(v1::value::Scalar { value }),
-        allocation_info: Some(v1::resource::AllocationInfo {
-            role: Some("*".to_owned()),
-        }),
-        ..Default::default()
-    }
-}
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()

@@ -11,30 +11,24 @@ use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::scheduler::{self, event};
 use meseta_proto::mesos::{internal, v1};
-use support::{MasterServed, master, master_of, post};
+use support::{MasterServed, framework_view, master, master_of, post};
 
 const SCHEDULER: &str = "/api/v1/scheduler";
 const JSON: &str = "Content-Type: application/json\r\n";
 const DRIVER: &str = "scheduler-1@10.0.0.9:8000";
 
 fn framework(id: &str, pid: Option<&str>, state: FrameworkState) -> Delta {
+    let info = v1::FrameworkInfo {
+        user: "u".to_owned(),
+        name: "a b".to_owned(),
+        id: Some(v1::FrameworkId {
+            value: id.to_owned(),
+        }),
+        ..Default::default()
+    };
     Delta::Framework(Box::new(FrameworkView {
-        info: v1::FrameworkInfo {
-            user: "u".to_owned(),
-            name: "a b".to_owned(),
-            id: Some(v1::FrameworkId {
-                value: id.to_owned(),
-            }),
-            ..Default::default()
-        },
         pid: pid.map(str::to_owned),
-        state,
-        active: true,
-        connected: true,
-        suppressed_roles: Vec::new(),
-        registered_time: 1.0,
-        reregistered_time: 1.0,
-        unregistered_time: None,
+        ..framework_view(info, state)
     }))
 }
 

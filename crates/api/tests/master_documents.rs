@@ -11,7 +11,7 @@ use meseta_proto::from_json;
 use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::master::{Response, response};
 use serde_json::Value;
-use support::{MasterServed, assert_shown_or_later, golden, master};
+use support::{MasterServed, assert_shown_or_later, golden, master, scalar};
 
 /// What `/version` and the head of `/state` say: the release is ours.
 const HEAD: &str = r#""version":"1.11.0","meseta_version":"0.1.0","build_date":"2026-11-20 00:00:00 UTC","build_time":1795132800.0,"build_user":"""#;
@@ -426,17 +426,6 @@ fn role_of(framework: &Value) -> String {
 
 fn id(framework: &str) -> FrameworkId {
     FrameworkId::from(framework)
-}
-
-fn scalar(name: &str, value: f64) -> v1::Resource {
-    v1::Resource {
-        name: name.to_owned(),
-        scalar: Some(v1::value::Scalar { value }),
-        allocation_info: Some(v1::resource::AllocationInfo {
-            role: Some("*".to_owned()),
-        }),
-        ..Default::default()
-    }
 }
 
 const FRAMEWORK: &str = "48020ed9-5b52-458b-869f-a8ee782d6998-0009";

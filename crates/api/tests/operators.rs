@@ -5,7 +5,7 @@ mod support;
 
 use meseta_api::{Leadership, Verbosity, limits};
 use meseta_master::event::{Event, OperatorCall};
-use meseta_master::view::{Delta, FrameworkState, FrameworkView, MasterView, TaskList};
+use meseta_master::view::{Delta, FrameworkState, MasterView, TaskList};
 use meseta_model::edge::{Outcome, Refusal, RefusalKind};
 use meseta_model::ids::{AgentId, FrameworkId, TaskId};
 use meseta_proto::Wire;
@@ -13,20 +13,12 @@ use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::{agent as agent_wire, master as wire};
 use serde_json::Value;
 use support::{
-    Answer, Client, MasterServed, agent, agent_with, golden, master, master_of, post, soon,
+    Client, MasterServed, agent, agent_with, assert_golden, framework_view, master, master_of,
+    post, soon,
 };
 
 const PATH: &str = "/api/v1";
 const JSON: &str = "Content-Type: application/json\r\n";
-
-#[track_caller]
-fn assert_golden(name: &str, answer: &Answer) {
-    let mut expected = Answer::parse(&golden(&format!("errors/{name}.txt")));
-    expected.headers.remove("date");
-    let mut got = answer.clone();
-    assert!(got.headers.remove("date").is_some(), "{got:?}");
-    assert_eq!(got, expected, "{name}");
-}
 
 #[tokio::test]
 async fn refusals_are_worded_as_mesos_words_them() {
@@ -108,22 +100,9 @@ const CHANGES: &[(&str, &str)] = &[
 #[tokio::test]
 async fn every_call_of_a_master_is_known() {
     let mut master = master().await;
-    let (mut answered, mut refused) = (Vec::new(), Vec::new());
-    for name in calls::<wire::Call>() {
-        if name == "SUBSCRIBE" || CHANGES.iter().any(|(known, _)| *known == name) {
-            continue;
-        }
-        match whole_call::<wire::Call>(&master, name).await {
-            (200, _) => answered.push(name),
-            (501, text) if name == "UNKNOWN" => assert_eq!(text, "501 Not Implemented."),
-            (501, text) => {
-                assert_eq!(text, format!("Meseta does not do {name} yet"));
-                refused.push(name);
-            }
-            (404, _) if name == "LIST_FILES" || name == "READ_FILE" => answered.push(name),
-            other => panic!("{name}: {other:?}"),
-        }
-    }
+    let mut names = calls::<wire::Call>();
+    names.retain(|name| *name != "SUBSCRIBE" && !CHANGES.iter().any(|(known, _)| known == name));
+    let (answered, refused) = answered_and_refused::<wire::Call>(&master, &names).await;
     assert_eq!(
         (answered.len(), refused.len()),
         (20, 16),
@@ -156,9 +135,23 @@ async fn every_call_of_a_master_is_known() {
 #[tokio::test]
 async fn every_call_of_an_agent_is_known() {
     let agent = agent().await;
+    let names = calls::<agent_wire::Call>();
+    let (answered, refused) = answered_and_refused::<agent_wire::Call>(&agent, &names).await;
+    assert_eq!(
+        (answered.len(), refused.len()),
+        (16, 16),
+        "{answered:?} {refused:?}"
+    );
+}
+
+/// Makes each call: which are answered, and which are refused by their name.
+async fn answered_and_refused<M: Wire>(
+    served: &support::Served<impl Sized, impl Sized>,
+    names: &[&'static str],
+) -> (Vec<&'static str>, Vec<&'static str>) {
     let (mut answered, mut refused) = (Vec::new(), Vec::new());
-    for name in calls::<agent_wire::Call>() {
-        match whole_call::<agent_wire::Call>(&agent, name).await {
+    for &name in names {
+        match whole_call::<M>(served, name).await {
             (200, _) => answered.push(name),
             (501, text) if name == "UNKNOWN" => assert_eq!(text, "501 Not Implemented."),
             (501, text) => {
@@ -169,11 +162,7 @@ async fn every_call_of_an_agent_is_known() {
             other => panic!("{name}: {other:?}"),
         }
     }
-    assert_eq!(
-        (answered.len(), refused.len()),
-        (16, 16),
-        "{answered:?} {refused:?}"
-    );
+    (answered, refused)
 }
 
 /// Sends a call with an empty part of its own name, filled as its required fields demand.
@@ -243,21 +232,12 @@ async fn a_refusal_of_the_core_becomes_a_status() {
 }
 
 fn framework(name: &str, state: FrameworkState) -> Delta {
-    Delta::Framework(Box::new(FrameworkView {
-        info: v1::FrameworkInfo {
-            name: name.to_owned(),
-            id: Some(FrameworkId::from("f").to_wire()),
-            ..Default::default()
-        },
-        pid: None,
-        state,
-        active: true,
-        connected: true,
-        suppressed_roles: Vec::new(),
-        registered_time: 1.0,
-        reregistered_time: 1.0,
-        unregistered_time: None,
-    }))
+    let info = v1::FrameworkInfo {
+        name: name.to_owned(),
+        id: Some(FrameworkId::from("f").to_wire()),
+        ..Default::default()
+    };
+    Delta::Framework(Box::new(framework_view(info, state)))
 }
 
 fn task(id: &str) -> v1::Task {

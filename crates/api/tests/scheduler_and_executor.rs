@@ -8,7 +8,7 @@ use meseta_api::{Leadership, limits};
 use meseta_master::event::Event;
 use meseta_model::edge::{Outcome, Refusal, RefusalKind, StreamId};
 use meseta_proto::mesos::v1::{executor, scheduler};
-use support::{Answer, agent, master, master_with, post, soon};
+use support::{agent, assert_golden, master, master_with, post, soon};
 
 const SCHEDULER: &str = "/api/v1/scheduler";
 const EXECUTOR: &str = "/api/v1/executor";
@@ -16,24 +16,6 @@ const JSON: &str = "Content-Type: application/json\r\n";
 const SUBSCRIBE: &str =
     r#"{"type":"SUBSCRIBE","subscribe":{"framework_info":{"user":"u","name":"n"}}}"#;
 const TEARDOWN: &str = r#"{"type":"TEARDOWN","framework_id":{"value":"f"}}"#;
-
-fn golden(name: &str) -> Answer {
-    let path = format!(
-        "{}/tests/golden/errors/{name}.txt",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    Answer::parse(&std::fs::read_to_string(path).unwrap())
-}
-
-/// Status line, body and headers but the date are as recorded from Mesos.
-#[track_caller]
-fn assert_golden(name: &str, answer: &Answer) {
-    let mut expected = golden(name);
-    expected.headers.remove("date");
-    let mut got = answer.clone();
-    assert!(got.headers.remove("date").is_some(), "{got:?}");
-    assert_eq!(got, expected, "{name}");
-}
 
 #[tokio::test]
 async fn refusals_are_worded_as_mesos_words_them() {

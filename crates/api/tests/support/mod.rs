@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use meseta_api::{AgentApi, AgentConfig, Leadership, MasterApi, MasterConfig, Server};
+use meseta_master::view::{FrameworkState, FrameworkView};
+use meseta_proto::mesos::v1;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -264,6 +266,43 @@ impl Client {
 pub fn golden(name: &str) -> String {
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).expect(name)
+}
+
+/// Status line, body and headers but the date are as recorded from Mesos in `errors`.
+#[track_caller]
+pub fn assert_golden(name: &str, answer: &Answer) {
+    let mut expected = Answer::parse(&golden(&format!("errors/{name}.txt")));
+    expected.headers.remove("date");
+    let mut got = answer.clone();
+    assert!(got.headers.remove("date").is_some(), "{got:?}");
+    assert_eq!(got, expected, "{name}");
+}
+
+/// So much of a resource, allocated to the default role.
+pub fn scalar(name: &str, value: f64) -> v1::Resource {
+    v1::Resource {
+        name: name.to_owned(),
+        scalar: Some(v1::value::Scalar { value }),
+        allocation_info: Some(v1::resource::AllocationInfo {
+            role: Some("*".to_owned()),
+        }),
+        ..Default::default()
+    }
+}
+
+/// A framework that is connected and has been since second 1.
+pub fn framework_view(info: v1::FrameworkInfo, state: FrameworkState) -> FrameworkView {
+    FrameworkView {
+        info,
+        pid: None,
+        state,
+        active: true,
+        connected: true,
+        suppressed_roles: Vec::new(),
+        registered_time: 1.0,
+        reregistered_time: 1.0,
+        unregistered_time: None,
+    }
 }
 
 /// Every metric of Mesos is shown, or listed as later; no list of what is later is out of date.
