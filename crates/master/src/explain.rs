@@ -151,13 +151,9 @@ impl Reign {
         let active = self.allocator.counts().active_clients;
         let width = asked.clients.len().max(active).max(1);
         let most = (EXPLAINED_PER_STEP / width).max(1);
-        let agents: Vec<AgentId> = match &asked.question.agent {
-            Some(agent) => vec![agent.clone()],
-            None => {
-                let begin = asked.last.take().map_or(Bound::Unbounded, Bound::Excluded);
-                let rest = self.agents.registered.range((begin, Bound::Unbounded));
-                rest.take(most).map(|(id, _)| id.clone()).collect()
-            }
+        let (agents, is_last) = match &asked.question.agent {
+            Some(agent) => (vec![agent.clone()], true),
+            None => self.agents_after(asked.last.as_ref(), most),
         };
         let held = self.held_offers(asked, &agents);
         let Self {
@@ -187,9 +183,17 @@ impl Reign {
             found.add(now_us, at, client, agent, &finding);
         });
         asked.agents_explained += agents.len() as u64;
-        let is_last = asked.question.agent.is_some() || agents.len() < most;
         asked.last = agents.last().cloned();
         is_last
+    }
+
+    /// The next agents by id, and whether those are the last ones.
+    fn agents_after(&self, last: Option<&AgentId>, most: usize) -> (Vec<AgentId>, bool) {
+        let begin = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let all = &self.agents.registered;
+        let mut rest = all.range::<AgentId, _>((begin, Bound::Unbounded));
+        let ids = rest.by_ref().take(most).map(|(id, _)| id.clone());
+        (ids.collect(), rest.next().is_none())
     }
 
     fn held_offers(&self, asked: &Asked, agents: &[AgentId]) -> Held {
@@ -211,6 +215,7 @@ impl Reign {
         held
     }
 
+    /// What was found, with how much of what was asked for it is.
     fn answer(&self, asked: &Asked) -> Response {
         let Asked {
             question, found, ..
@@ -362,7 +367,7 @@ impl Finding<'_> {
                 "ACCEPT or DECLINE from the framework; --offer_timeout takes it back",
             ),
             Self::Next(_) => (
-                "it is offered next".to_owned(),
+                "it would be offered what is free".to_owned(),
                 "nothing: it is about to come",
             ),
             Self::Behind(_) => (

@@ -22,6 +22,7 @@
 //! update UPID FRAMEWORK AGENT TASK STATE UUID [LATEST]   a status update
 //! ack STREAM FRAMEWORK AGENT TASK UUID
 //! teardown ID | gone ID | kill FRAMEWORK TASK
+//! explain [framework=ID] [role=ROLE] [agent=ID] [list]
 //! wait DURATION                     time passes; timers fire, each with its effects
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -31,7 +32,7 @@ mod support;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use meseta_master::event::{Event, OperatorCall};
+use meseta_master::event::{Event, OperatorCall, Question};
 use meseta_model::caller::Caller;
 use meseta_model::edge::{RequestId, StreamId};
 use support::words::{expand, message, parse};
@@ -316,6 +317,10 @@ impl Script {
                 task: rest.into(),
                 policy: None,
             }),
+            "explain" => {
+                let question = question([first, rest].join(" ").trim());
+                self.operator(OperatorCall::ExplainOffers(question))
+            }
             _ => panic!("no command {verb}"),
         };
         self.step(event);
@@ -342,6 +347,20 @@ impl Script {
             call,
         }
     }
+}
+
+fn question(words: &str) -> Question {
+    let mut question = Question::default();
+    for word in words.split_whitespace() {
+        match word.split_once('=') {
+            Some(("framework", id)) => question.framework = Some(id.into()),
+            Some(("role", role)) => question.role = Some(role.into()),
+            Some(("agent", id)) => question.agent = Some(id.into()),
+            None if word == "list" => question.list = true,
+            _ => panic!("explain {word}"),
+        }
+    }
+    question
 }
 
 fn check(name: &str) {
@@ -397,6 +416,7 @@ scripts! {
     drivers
     end_unheard
     executors
+    explain
     failover
     happy_path
     histories

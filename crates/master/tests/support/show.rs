@@ -64,6 +64,7 @@ fn wish(wish: &Wish) -> String {
             Outcome::Refused(refusal) => {
                 format!("reply {} {:?}: {}", request.0, refusal.kind, refusal.text)
             }
+            Outcome::Told(told) => format!("reply {} {}", request.0, json(&**told)),
             other => format!("reply {} {other:?}", request.0),
         },
         Wish::Changed(delta) => self::delta(delta),
