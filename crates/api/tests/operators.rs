@@ -4,7 +4,7 @@
 mod support;
 
 use meseta_api::{Leadership, Verbosity, limits};
-use meseta_master::event::{Event, OperatorCall};
+use meseta_master::event::{Event, OperatorCall, Question};
 use meseta_master::view::{Delta, FrameworkState, MasterView, TaskList};
 use meseta_model::edge::{Outcome, Refusal, RefusalKind};
 use meseta_model::ids::{AgentId, FrameworkId, TaskId};
@@ -82,8 +82,8 @@ fn names(table: &meseta_proto::reflect::EnumTable) -> Vec<&'static str> {
         .collect()
 }
 
-/// Calls that change something in the core, with the part that they need.
-const CHANGES: &[(&str, &str)] = &[
+/// Calls that change something in the core, or ask it, with the part that they need.
+const FOR_THE_CORE: &[(&str, &str)] = &[
     ("TEARDOWN", r#""teardown":{"framework_id":{"value":"f"}}"#),
     (
         "MARK_AGENT_GONE",
@@ -93,6 +93,10 @@ const CHANGES: &[(&str, &str)] = &[
         "KILL_TASK",
         r#""kill_task":{"framework_id":{"value":"f"},"task_id":{"value":"t"}}"#,
     ),
+    (
+        "EXPLAIN_OFFERS",
+        r#""explain_offers":{"framework_id":{"value":"f"},"role":"r","agent_id":{"value":"a"},"list":true}"#,
+    ),
 ];
 
 /// Every call of the master's table is carried out, answered, or refused by its name. What is refused
@@ -101,7 +105,9 @@ const CHANGES: &[(&str, &str)] = &[
 async fn every_call_of_a_master_is_known() {
     let mut master = master().await;
     let mut names = calls::<wire::Call>();
-    names.retain(|name| *name != "SUBSCRIBE" && !CHANGES.iter().any(|(known, _)| known == name));
+    names.retain(|name| {
+        *name != "SUBSCRIBE" && !FOR_THE_CORE.iter().any(|(known, _)| known == name)
+    });
     let (answered, refused) = answered_and_refused::<wire::Call>(&master, &names).await;
     assert_eq!(
         (answered.len(), refused.len()),
@@ -109,7 +115,7 @@ async fn every_call_of_a_master_is_known() {
         "{answered:?} {refused:?}"
     );
     assert!(master.events.try_recv().is_err());
-    for (name, part) in CHANGES {
+    for (name, part) in FOR_THE_CORE {
         let mut client = master.connect().await;
         client
             .write(post(PATH, JSON, &format!(r#"{{"type":"{name}",{part}}}"#)))
@@ -120,6 +126,12 @@ async fn every_call_of_a_master_is_known() {
         let expected = match *name {
             "TEARDOWN" => OperatorCall::Teardown(FrameworkId::from("f")),
             "MARK_AGENT_GONE" => OperatorCall::MarkAgentGone(AgentId::from("a")),
+            "EXPLAIN_OFFERS" => OperatorCall::ExplainOffers(Question {
+                framework: Some(FrameworkId::from("f")),
+                role: Some("r".into()),
+                agent: Some(AgentId::from("a")),
+                list: true,
+            }),
             _ => OperatorCall::KillTask {
                 framework: FrameworkId::from("f"),
                 task: TaskId::from("t"),
@@ -199,6 +211,50 @@ fn sample(table: &meseta_proto::reflect::Table) -> String {
         format!("\"{}\":{value}", field.name())
     });
     format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+}
+
+/// What the core tells is passed on in the form that the caller takes.
+#[tokio::test]
+async fn what_the_core_tells_is_passed_on_in_either_form() {
+    let mut master = master().await;
+    let told = wire::Response {
+        r#type: Some(wire::response::Type::ExplainOffers.into()),
+        explain_offers: Some(wire::response::ExplainOffers {
+            agents: Some(3),
+            cut: Some(false),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    for form in ["application/json", "application/x-protobuf"] {
+        let mut client = master.connect().await;
+        let headers = format!("{JSON}Accept: {form}\r\n");
+        client
+            .write(post(PATH, &headers, r#"{"type":"EXPLAIN_OFFERS"}"#))
+            .await;
+        let Event::OperatorCalled { request, call, .. } = master.event().await else {
+            panic!("not a call");
+        };
+        assert_eq!(call, OperatorCall::ExplainOffers(Question::default()));
+        master
+            .api
+            .reply(request, Outcome::Told(Box::new(told.clone())));
+        let answer = client.answer().await;
+        assert_eq!(
+            (answer.code(), answer.headers["content-type"].as_str()),
+            (200, form)
+        );
+        if form == "application/json" {
+            let expected = serde_json::json!({
+                "type": "EXPLAIN_OFFERS",
+                "explain_offers": {"agents": 3, "cut": false},
+            });
+            assert_eq!(answer.json(), expected);
+        } else {
+            let read: wire::Response = meseta_proto::decode(&answer.body).unwrap();
+            assert_eq!(read, told);
+        }
+    }
 }
 
 #[tokio::test]
