@@ -2,7 +2,7 @@
 
 use meseta_model::wait_status::WaitStatus;
 
-use super::Source;
+use super::{Source, some_container};
 use crate::tally::Fault;
 use crate::world::World;
 
@@ -12,9 +12,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn fire(world: &mut World) {
-    let a = world.draws.index(world.agents.len());
-    let running = world.running_containers(a);
-    let Some(id) = world.draws.pick(&running).cloned() else {
+    let Some((a, id)) = some_container(world) else {
         return;
     };
     world.fired(Fault::ExecutorCrashed);

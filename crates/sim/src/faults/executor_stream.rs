@@ -1,6 +1,6 @@
 //! The stream between an executor and its agent breaks.
 
-use super::Source;
+use super::{Source, some_container};
 use crate::tally::Fault;
 use crate::world::World;
 
@@ -10,9 +10,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn fire(world: &mut World) {
-    let a = world.draws.index(world.agents.len());
-    let running = world.running_containers(a);
-    let Some(id) = world.draws.pick(&running).cloned() else {
+    let Some((a, id)) = some_container(world) else {
         return;
     };
     if world.break_executor_stream(a, &id) {

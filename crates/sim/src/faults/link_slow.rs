@@ -1,9 +1,8 @@
 //! Everything between two hosts takes seconds for a while, so that what a leader wrote arrives when
 //! another one leads.
 
-use super::Source;
+use super::{Source, some_pair};
 use crate::limits::{MILLISECOND_US, SECOND_US};
-use crate::process::Process;
 use crate::tally::Fault;
 use crate::world::World;
 
@@ -13,14 +12,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn fire(world: &mut World) {
-    let masters: Vec<Process> = (0..world.masters.len()).map(Process::Master).collect();
-    let agents = (0..world.agents.len()).map(Process::Agent);
-    let schedulers = (0..world.schedulers.len()).map(Process::Scheduler);
-    let others: Vec<Process> = agents.chain(schedulers).collect();
-    let (Some(master), Some(other)) = (
-        world.draws.pick(&masters).copied(),
-        world.draws.pick(&others).copied(),
-    ) else {
+    let Some((master, other)) = some_pair(world) else {
         return;
     };
     world.fired(Fault::LinkSlow);

@@ -25,6 +25,9 @@ mod stream_break;
 mod task_kill;
 mod teardown;
 
+use meseta_model::ids::ContainerId;
+
+use crate::process::Process;
 use crate::world::World;
 
 /// Something that strikes now and then.
@@ -59,3 +62,19 @@ pub(crate) const SOURCES: &[Source] = &[
     scheduler_away::SOURCE,
     teardown::SOURCE,
 ];
+
+/// A master and one that talks to masters.
+fn some_pair(world: &mut World) -> Option<(Process, Process)> {
+    let (masters, others) = (world.all_masters(), world.all_others());
+    let master = world.draws.pick(&masters).copied();
+    let other = world.draws.pick(&others).copied();
+    master.zip(other)
+}
+
+/// A container in which something runs, and its agent.
+fn some_container(world: &mut World) -> Option<(usize, ContainerId)> {
+    let a = world.draws.index(world.agents.len());
+    let running = world.running_containers(a);
+    let id = world.draws.pick(&running)?;
+    Some((a, id.clone()))
+}

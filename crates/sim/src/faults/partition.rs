@@ -1,7 +1,7 @@
 //! Two hosts cannot reach each other, or one cannot reach anybody, for a while. Connections between
 //! them stand still, and may be given up by either end before it is over.
 
-use super::Source;
+use super::{Source, some_pair};
 use crate::limits::{MILLISECOND_US, SECOND_US};
 use crate::process::Process;
 use crate::tally::Fault;
@@ -13,14 +13,7 @@ pub(super) const SOURCE: Source = Source {
 };
 
 fn fire(world: &mut World) {
-    let masters: Vec<Process> = (0..world.masters.len()).map(Process::Master).collect();
-    let agents = (0..world.agents.len()).map(Process::Agent);
-    let schedulers = (0..world.schedulers.len()).map(Process::Scheduler);
-    let others: Vec<Process> = agents.chain(schedulers).collect();
-    let (Some(master), Some(other)) = (
-        world.draws.pick(&masters).copied(),
-        world.draws.pick(&others).copied(),
-    ) else {
+    let Some((master, other)) = some_pair(world) else {
         return;
     };
     let for_us = world.draws.spread((50 * MILLISECOND_US, 100 * SECOND_US));
@@ -28,12 +21,12 @@ fn fire(world: &mut World) {
     match world.draws.below(3) {
         0 => cut(world, master, other, for_us),
         1 => {
-            for master in masters {
+            for master in world.all_masters() {
                 cut(world, master, other, for_us);
             }
         }
         _ => {
-            for other in others {
+            for other in world.all_others() {
                 cut(world, master, other, for_us);
             }
         }

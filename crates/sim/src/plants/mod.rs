@@ -20,7 +20,7 @@ mod update_lost_on_restart;
 mod wrong_recount;
 
 use meseta_agent::Agent;
-use meseta_agent::event::Event as AgentEvent;
+use meseta_agent::event::{Event as AgentEvent, MetaEntry};
 use meseta_master::Master;
 use meseta_master::event::Event as MasterEvent;
 use meseta_runtime::Output;
@@ -35,6 +35,11 @@ pub(crate) trait Plant {
     /// What a master wants done, before it is done.
     fn after_master(&mut self, outputs: Vec<Output<Master>>) -> Vec<Output<Master>> {
         outputs
+    }
+
+    /// What an agent that starts finds on its disk, before it does.
+    fn on_disk(&mut self, meta: &mut Vec<MetaEntry>) {
+        let _ = meta;
     }
 
     /// As [`Plant::before_master`], of an agent.

@@ -31,9 +31,7 @@ impl Workload for DoubleAccept {
                 continue;
             }
             let mut twin = asked.clone();
-            let operations = twin.call.accept.iter_mut().flat_map(|a| &mut a.operations);
-            for task in operations.flat_map(|o| o.launch.iter_mut().flat_map(|l| &mut l.task_infos))
-            {
+            for task in twin.tasks_mut() {
                 task.task_id.value.push_str("-again");
             }
             again.push((after + acts.draws.below(30_000), twin));

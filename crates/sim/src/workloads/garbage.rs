@@ -67,12 +67,8 @@ impl Workload for Garbage {
     fn heard(&mut self, event: &scheduler::Event, acts: &mut Acts<'_>) {
         let before = acts.asked.len();
         self.steady.heard(event, acts);
-        for place in before..acts.asked.len() {
-            let Some(accept) = &mut acts.asked[place].1.call.accept else {
-                continue;
-            };
-            let launches = accept.operations.iter_mut().flat_map(|o| &mut o.launch);
-            for task in launches.flat_map(|launch| &mut launch.task_infos) {
+        for (_, asked) in &mut acts.asked[before..] {
+            for task in asked.tasks_mut() {
                 if acts.draws.permille(600) {
                     spoil(task, acts.draws.below(15));
                     acts.faults.push(Fault::GarbageTask);

@@ -204,6 +204,13 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// The tasks that it launches, if it is an ACCEPT.
+    fn tasks_mut(&mut self) -> impl Iterator<Item = &mut v1::TaskInfo> {
+        let operations = self.call.accept.iter_mut().flat_map(|a| &mut a.operations);
+        let launches = operations.flat_map(|operation| &mut operation.launch);
+        launches.flat_map(|launch| &mut launch.task_infos)
+    }
+
     /// Whether saying it twice means the same as saying it once.
     pub(crate) fn may_be_repeated(&self) -> bool {
         matches!(

@@ -27,12 +27,8 @@ impl Workload for ReusedIds {
     fn heard(&mut self, event: &scheduler::Event, acts: &mut Acts<'_>) {
         let before = acts.asked.len();
         self.steady.heard(event, acts);
-        for place in before..acts.asked.len() {
-            let Some(accept) = &mut acts.asked[place].1.call.accept else {
-                continue;
-            };
-            let launches = accept.operations.iter_mut().flat_map(|o| &mut o.launch);
-            for task in launches.flat_map(|launch| &mut launch.task_infos) {
+        for (_, asked) in &mut acts.asked[before..] {
+            for task in asked.tasks_mut() {
                 let live = self.steady.some_live_task().map(|(id, _)| id);
                 let over = acts.draws.pick(&self.used).cloned();
                 let id = if acts.draws.coin() { live } else { over };

@@ -16,6 +16,7 @@ use meseta_proto::mesos::v1;
 use meseta_runtime::{Driver, EntryContent, MemoryFiles, Output, Storage};
 
 use super::agreed::master_upid;
+use super::alarm::Alarm;
 use super::disk::SimDisk;
 use super::{Happening, SimContainer, World};
 use crate::invariants::Seen;
@@ -60,7 +61,7 @@ pub(crate) struct AgentProcess {
     /// Streams on which nothing is written any more.
     pub(super) requests: BTreeMap<RequestId, ()>,
     next_request: u64,
-    wake_at: Option<u64>,
+    alarm: Alarm,
     exits: Option<String>,
 }
 
@@ -128,7 +129,7 @@ impl World {
             streams: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_request: 0,
-            wake_at: None,
+            alarm: Alarm::default(),
             exits: None,
         });
         self.note(|| format!("agent{} starts", a + 1));
@@ -187,7 +188,7 @@ impl World {
     }
 
     /// Gives an event to the core and does what it asks for.
-    pub(crate) fn agent_event(&mut self, a: usize, event: Event) {
+    pub(crate) fn agent_event(&mut self, a: usize, mut event: Event) {
         if self.agents[a].process.is_none() {
             return;
         }
@@ -203,7 +204,12 @@ impl World {
             self.see(&Seen::AgentEndsAll { agent: a });
         }
         let (event, mut outputs) = match &mut self.plant {
-            Some(plant) => plant.before_agent(a, event),
+            Some(plant) => {
+                if let Event::Started(started) = &mut event {
+                    plant.on_disk(&mut started.meta);
+                }
+                plant.before_agent(a, event)
+            }
             None => (Some(event), Vec::new()),
         };
         let now = self.now(Process::Agent(a));
@@ -219,7 +225,7 @@ impl World {
         let Some(process) = host.process.as_mut().filter(|_| host.life == life) else {
             return;
         };
-        process.wake_at = None;
+        process.alarm.rang();
         let mut outputs = Vec::new();
         process.driver.fire_due(now, &mut outputs);
         self.see(&Seen::AgentWakes { agent: a });
@@ -260,14 +266,9 @@ impl World {
         let Some(process) = &mut host.process else {
             return;
         };
-        let next = process.driver.next_timer().map(Self::from_mono);
-        let Some(next) = next.map(|next| next.max(now_us)) else {
-            return;
-        };
-        if process.wake_at.is_none_or(|planned| next < planned) {
-            process.wake_at = Some(next);
+        if let Some(at) = process.alarm.set(now_us, process.driver.next_timer()) {
             let wake = Happening::Wake(Process::Agent(a), host.life);
-            self.queue.plan(next, wake);
+            self.queue.plan(at, wake);
         }
     }
 

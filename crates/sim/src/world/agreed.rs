@@ -101,9 +101,7 @@ impl World {
         if self.masters.len() == 1 {
             return;
         }
-        let agents = (0..self.agents.len()).map(Process::Agent);
-        let schedulers = (0..self.schedulers.len()).map(Process::Scheduler);
-        for listener in agents.chain(schedulers).collect::<Vec<_>>() {
+        for listener in self.all_others() {
             let after = self.detection();
             self.later(after, Happening::Detect(listener));
         }

@@ -18,6 +18,7 @@ use meseta_model::wait_status::WaitStatus;
 use meseta_proto::mesos::v1::{self, executor};
 use meseta_runtime::{Driver, Output};
 
+use super::alarm::Alarm;
 use super::containers::{ContainerStep, is_custom, is_mute};
 use super::{Happening, World};
 use crate::executors::custom::{self, CustomExecutor};
@@ -37,7 +38,7 @@ pub(crate) struct SimExecutor {
     said_us: u64,
     /// When the last thing it is told arrives.
     told_us: u64,
-    wake_at: Option<u64>,
+    alarm: Alarm,
     /// The task of a command executor that runs.
     program: Option<program::Program>,
 }
@@ -101,7 +102,7 @@ impl SimExecutor {
             subscription: 0,
             said_us: 0,
             told_us: 0,
-            wake_at: None,
+            alarm: Alarm::default(),
             program: None,
         })
     }
@@ -262,7 +263,7 @@ impl World {
         let Some(executor) = self.executor(a, id) else {
             return;
         };
-        executor.wake_at = None;
+        executor.alarm.rang();
         let acts = executor.fire_due(now);
         self.perform_executor(a, id, acts);
     }
@@ -331,14 +332,9 @@ impl World {
         let Some(executor) = self.executor(a, id) else {
             return;
         };
-        let next = executor.next_timer().map(Self::from_mono);
-        let Some(next) = next.map(|next| next.max(now_us)) else {
-            return;
-        };
-        if executor.wake_at.is_none_or(|planned| next < planned) {
-            executor.wake_at = Some(next);
-            self.queue
-                .plan(next, Happening::ExecutorWake(a, id.clone()));
+        let next_timer = executor.next_timer();
+        if let Some(at) = executor.alarm.set(now_us, next_timer) {
+            self.queue.plan(at, Happening::ExecutorWake(a, id.clone()));
         }
     }
 

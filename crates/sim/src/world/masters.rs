@@ -10,6 +10,7 @@ use meseta_model::ids::AgentId;
 use meseta_model::step::Seq;
 use meseta_runtime::{Driver, Output};
 
+use super::alarm::Alarm;
 use super::calls::Waiting;
 use super::{Happening, World};
 use crate::invariants::Seen;
@@ -54,7 +55,7 @@ pub(crate) struct MasterProcess {
     /// Proposals of which it has not heard yet.
     pub(super) proposed: BTreeSet<u64>,
     steps: u64,
-    wake_at: Option<u64>,
+    alarm: Alarm,
     exits: Option<String>,
 }
 
@@ -83,7 +84,7 @@ impl World {
             next_request: 0,
             proposed: BTreeSet::new(),
             steps: 0,
-            wake_at: None,
+            alarm: Alarm::default(),
             exits: None,
         });
         self.note(|| format!("master{} starts", m + 1));
@@ -138,7 +139,7 @@ impl World {
         let Some(process) = host.process.as_mut().filter(|_| host.life == life) else {
             return;
         };
-        process.wake_at = None;
+        process.alarm.rang();
         let mut outputs = Vec::new();
         process.driver.fire_due(now, &mut outputs);
         self.see(&Seen::MasterWakes { master: m });
@@ -226,14 +227,9 @@ impl World {
         let Some(process) = &mut host.process else {
             return;
         };
-        let next = process.driver.next_timer().map(Self::from_mono);
-        let Some(next) = next.map(|next| next.max(now_us)) else {
-            return;
-        };
-        if process.wake_at.is_none_or(|planned| next < planned) {
-            process.wake_at = Some(next);
+        if let Some(at) = process.alarm.set(now_us, process.driver.next_timer()) {
             let wake = Happening::Wake(Process::Master(m), host.life);
-            self.queue.plan(next, wake);
+            self.queue.plan(at, wake);
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod agents;
 mod agreed;
+mod alarm;
 mod calls;
 mod containers;
 mod disk;
@@ -144,16 +145,27 @@ impl World {
         for voter in self.masters.len()..voters {
             self.agreement.open(0, voter as u64);
         }
-        let masters = (0..self.masters.len()).map(Process::Master);
-        let agents = (0..self.agents.len()).map(Process::Agent);
-        let schedulers = (0..self.schedulers.len()).map(Process::Scheduler);
-        for process in masters.chain(agents).chain(schedulers).collect::<Vec<_>>() {
+        let mut processes = self.all_masters();
+        processes.extend(self.all_others());
+        for process in processes {
             let at = self.draws.below(SECOND_US);
             self.queue.plan(at, Happening::Start(process));
         }
         for source in 0..SOURCES.len() {
             self.plan_fault(source);
         }
+    }
+
+    /// All masters, up or not.
+    pub(crate) fn all_masters(&self) -> Vec<Process> {
+        (0..self.masters.len()).map(Process::Master).collect()
+    }
+
+    /// All that talks to masters, up or not: agents, then schedulers.
+    pub(crate) fn all_others(&self) -> Vec<Process> {
+        let agents = (0..self.agents.len()).map(Process::Agent);
+        let schedulers = (0..self.schedulers.len()).map(Process::Scheduler);
+        agents.chain(schedulers).collect()
     }
 
     /// The time that a process on this host sees.
