@@ -28,6 +28,14 @@ pub const OPERATIONS_PER_ACCEPT: usize = 1_000;
 /// framework, role and agent.
 pub const ROLES_PER_FRAMEWORK: usize = 1_000;
 
+/// Bytes of a role's name: persistent volumes of a role lie in a directory of its name, and this is the
+/// longest that a Linux file system takes (`NAME_MAX`). A longer name is refused.
+pub const ROLE_BYTES: usize = 255;
+
+/// Levels of a role's name. A role below more is refused: each level costs a place in the allocator's
+/// tree, and a step down it wherever a share changes.
+pub const ROLE_LEVELS: usize = 32;
+
 /// Statuses kept in the history of one task; beyond it the second oldest makes room, so that how the
 /// task began stays known.
 pub const STATUSES_PER_TASK: usize = 100;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::limits::{ROLE_BYTES, ROLE_LEVELS};
+
 /// The name of a role. Validity is checked by [`validate`] where names enter.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Role(Arc<str>);
@@ -94,6 +96,12 @@ pub enum InvalidRole {
     /// The empty string.
     #[error("Role names cannot be the empty string")]
     Empty,
+    /// More than [`ROLE_BYTES`]. Mesos has no bound.
+    #[error("Role names cannot be longer than {ROLE_BYTES} bytes; this one has {0}")]
+    TooLong(usize),
+    /// More parts than [`ROLE_LEVELS`]. Mesos has no bound.
+    #[error("Role '{0}' cannot have more than {ROLE_LEVELS} levels")]
+    TooDeep(String),
     /// A slash in front.
     #[error("Role '{0}' cannot start with a slash")]
     LeadingSlash(String),
@@ -130,6 +138,9 @@ pub fn validate(role: &str) -> Result<(), InvalidRole> {
     if role.is_empty() {
         return Err(InvalidRole::Empty);
     }
+    if role.len() > ROLE_BYTES {
+        return Err(InvalidRole::TooLong(role.len()));
+    }
     if role.starts_with('/') {
         return Err(InvalidRole::LeadingSlash(role.to_owned()));
     }
@@ -138,6 +149,9 @@ pub fn validate(role: &str) -> Result<(), InvalidRole> {
     }
     if role.contains("//") {
         return Err(InvalidRole::DoubleSlash(role.to_owned()));
+    }
+    if role.split('/').count() > ROLE_LEVELS {
+        return Err(InvalidRole::TooDeep(role.to_owned()));
     }
     role.split('/')
         .try_for_each(|part| validate_part(role, part))
@@ -212,6 +226,20 @@ mod tests {
                 "{role}"
             );
         }
+    }
+
+    #[test]
+    fn names_are_bounded_in_length_and_depth() {
+        let longest = "x".repeat(ROLE_BYTES);
+        assert_eq!(validate(&longest), Ok(()));
+        assert_eq!(
+            validate(&(longest + "x")).map_err(|e| e.to_string()),
+            Err("Role names cannot be longer than 255 bytes; this one has 256".to_owned())
+        );
+        let deepest = vec!["a"; ROLE_LEVELS].join("/");
+        assert_eq!(validate(&deepest), Ok(()));
+        let deeper = deepest + "/a";
+        assert_eq!(validate(&deeper), Err(InvalidRole::TooDeep(deeper.clone())));
     }
 
     #[test]

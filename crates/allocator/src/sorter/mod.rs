@@ -115,7 +115,7 @@ impl Sorter {
         self.nodes[ROOT].active
     }
 
-    /// The node of a role, made with its ancestors if need be.
+    /// The node of a role, made with its ancestors if need be: at most `ROLE_LEVELS` (model) of them.
     fn open(&mut self, quotas: &mut Quotas, role: &Role) -> u32 {
         if let Some(slot) = self.by_role.get(role) {
             return *slot;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use meseta_allocator::{Config, PatternLimits, Scoring, SorterKind};
 use meseta_model::resources::{Quantities, Resource, ResourceName, Resources, Scalar, Value};
-use meseta_model::roles::Role;
+use meseta_model::roles::{self, Role};
 use meseta_model::units;
 use meseta_proto::json::from_json;
 use meseta_proto::mesos::v1;
@@ -115,6 +115,7 @@ fn weights(text: &str) -> anyhow::Result<BTreeMap<Role, f64>> {
         let weight = weight
             .parse()
             .with_context(|| format!("'{weight}' is no number"))?;
+        roles::validate(role)?;
         let twice = weights.insert(Role::from(role), weight);
         ensure!(twice.is_none(), "role '{role}' is named twice");
     }
@@ -223,6 +224,7 @@ mod tests {
                 "--weights=a=x",
                 "--weights: 'x' is no number: invalid float literal",
             ),
+            ("--weights=a//b=1", "--weights: Role 'a//b' cannot contain two adjacent slashes"),
             ("--weights=a=1,a=2", "--weights: role 'a' is named twice"),
             ("--weights=a=0", "the weight of role 'a' must be above zero"),
             (

@@ -11,7 +11,7 @@ use super::wire_kind::{
     reservations_from_wire,
 };
 use super::{BadScalar, ItemSet, Ranges, Resource, ResourceName, Resources, Scalar, Value};
-use crate::roles::Role;
+use crate::roles::{self, Role};
 
 /// How reservations are written. All three are read, whatever the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,7 @@ impl Resource {
             .allocation_info
             .as_ref()
             .and_then(|info| info.role.as_deref());
+        role.map_or(Ok(()), roles::validate)?;
         Ok(Self::new(name, value, kind).with_allocation(role.map(Role::new)))
     }
 
