@@ -79,6 +79,9 @@ impl Kinds {
 }
 
 /// Thousandths by position of [`Kinds`]; what is beyond the end is zero. May be below zero.
+///
+/// Sums wrap around: only an agent that claims to have a thousand times the largest scalar gets there,
+/// and then what was added can still be taken away, to the last thousandth.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Amounts(SmallVec<[i64; 4]>);
 
@@ -93,12 +96,12 @@ impl Amounts {
         self.0.len()
     }
 
-    /// Adds to one position, staying within `i64`.
+    /// Adds to one position.
     pub(crate) fn add_at(&mut self, position: usize, amount: i64) {
         if position >= self.0.len() {
             self.0.resize(position + 1, 0);
         }
-        self.0[position] = self.0[position].saturating_add(amount);
+        self.0[position] = self.0[position].wrapping_add(amount);
     }
 
     /// Adds all of `other`.
@@ -107,7 +110,7 @@ impl Amounts {
             self.0.resize(other.0.len(), 0);
         }
         for (mine, other) in self.0.iter_mut().zip(&other.0) {
-            *mine = mine.saturating_add(*other);
+            *mine = mine.wrapping_add(*other);
         }
     }
 
@@ -117,7 +120,7 @@ impl Amounts {
             self.0.resize(other.0.len(), 0);
         }
         for (mine, other) in self.0.iter_mut().zip(&other.0) {
-            *mine = mine.saturating_sub(*other);
+            *mine = mine.wrapping_sub(*other);
         }
     }
 

@@ -181,7 +181,10 @@ impl Quotas {
         }
         let mut lacking = Amounts::default();
         for (position, guarantee) in account.guarantees.iter() {
-            lacking.add_at(position, (guarantee - account.consumed_at(position)).max(0));
+            let lack = guarantee
+                .saturating_sub(account.consumed_at(position))
+                .max(0);
+            lacking.add_at(position, lack);
         }
         self.required.subtract(&account.lacking);
         self.required.add(&lacking);
@@ -224,7 +227,9 @@ impl Quotas {
         let mut required = Amounts::default();
         for (_, account) in self.accounts.iter() {
             for (position, guarantee) in account.guarantees.iter() {
-                let lack = (guarantee - account.consumed_at(position)).max(0);
+                let lack = guarantee
+                    .saturating_sub(account.consumed_at(position))
+                    .max(0);
                 required.add_at(position, lack);
             }
         }
@@ -248,7 +253,8 @@ impl Quotas {
     /// The most of `position` that a role may get from what is free, in this stage.
     pub(crate) fn allowed(&self, account: &Account, stage: Stage, position: usize) -> i64 {
         let left = account.left_to_limit(position);
-        let surplus = self.free.at(position) - self.required.at(position);
+        let free = self.free.at(position);
+        let surplus = free.saturating_sub(self.required.at(position));
         let lack = account.lacking.at(position);
         match stage {
             Stage::Guarantees if account.guarantees.at(position) > 0 => left.min(lack),

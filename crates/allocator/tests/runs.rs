@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use meseta_allocator::{AgentProfile, Allocator, Config, FrameworkProfile, Grant, Refusal, limits};
+use meseta_allocator::{
+    AgentProfile, Allocator, Config, FrameworkProfile, Grant, Refusal, Used, limits,
+};
 use meseta_model::ids::{AgentId, FrameworkId};
-use meseta_model::resources::Resources;
+use meseta_model::resources::{Quantities, Resources};
 use meseta_model::rng::Rng;
 use meseta_model::roles::Role;
 
@@ -144,4 +146,32 @@ fn gone_agents_are_not_looked_at() {
     let rest = runs(&mut allocator, round_us).concat();
     let rest: Vec<&AgentId> = rest.iter().map(|grant| &grant.agent).collect();
     assert_eq!(rest, [left[0]]);
+}
+
+#[test]
+fn what_absurd_agents_claim_is_taken_back_to_the_last_thousandth() {
+    let mut allocator = cluster(2, 1);
+    let (framework, role) = (FrameworkId::from("F0"), Role::default());
+    let absurd = Resources::of(&[("cpus", 9e15)]);
+    for at in 2..5 {
+        let used = Used {
+            framework: framework.clone(),
+            role: role.clone(),
+            resources: absurd.clone(),
+        };
+        let profile = AgentProfile {
+            total: absurd.clone(),
+            ..AgentProfile::default()
+        };
+        allocator.add_agent(0, &AgentId::from(format!("A{at}")), profile, &[used]);
+        allocator.audit().expect("books that agree");
+    }
+    runs(&mut allocator, 2_000);
+    for at in 0..5 {
+        allocator.remove_agent(3_000, &AgentId::from(format!("A{at}")));
+        allocator.audit().expect("books that agree");
+    }
+    allocator.remove_framework(3_000, &framework);
+    allocator.audit().expect("books that agree");
+    assert_eq!(allocator.totals(), Quantities::default());
 }
