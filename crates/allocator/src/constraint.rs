@@ -1,8 +1,10 @@
 //! Offer constraints: which agents a framework wants to hear of.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use regex_automata::nfa::thompson::{self, NFA, pikevm::PikeVM};
+use regex_automata::nfa::thompson::pikevm::{Cache, PikeVM};
+use regex_automata::nfa::thompson::{self, NFA};
 use regex_automata::util::syntax;
 
 use crate::limits;
@@ -146,9 +148,13 @@ impl Default for PatternLimits {
 ///
 /// compat: classes are those of ASCII, as in RE2; a dot matches one byte of a text that is not ASCII.
 #[derive(Clone)]
-pub struct Pattern {
+pub struct Pattern(Arc<Compiled>);
+
+struct Compiled {
     expression: String,
     engine: PikeVM,
+    /// Room to match in, made once: the inner loop matches for each agent.
+    room: Mutex<Cache>,
 }
 
 impl Pattern {
@@ -188,16 +194,20 @@ impl Pattern {
             });
         }
         let engine = PikeVM::new_from_nfa(nfa).map_err(|error| bad(&error))?;
-        Ok(Self {
+        Ok(Self(Arc::new(Compiled {
             expression: expression.to_owned(),
+            room: Mutex::new(engine.create_cache()),
             engine,
-        })
+        })))
     }
 
     /// Whether the whole text matches.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.engine.is_match(&mut self.engine.create_cache(), text)
+        let Compiled { engine, room, .. } = &*self.0;
+        // What a match leaves there, the next one overwrites.
+        let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
+        engine.is_match(&mut room, text)
     }
 }
 
@@ -221,13 +231,13 @@ fn program_size(nfa: &NFA) -> usize {
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.expression == other.expression
+        self.0.expression == other.0.expression
     }
 }
 
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pattern({})", self.expression)
+        write!(f, "Pattern({})", self.0.expression)
     }
 }
 
