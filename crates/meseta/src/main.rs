@@ -61,6 +61,7 @@ fn dispatch(command: Command) -> anyhow::Result<i32> {
         Command::Agents(list) => client(done(cli::lists::agents(list))),
         Command::Frameworks(list) => client(done(cli::lists::frameworks(list))),
         Command::Version(list) => client(done(cli::lists::version(list))),
+        Command::Explain(explain) => client(done(cli::explain::explain(explain))),
         Command::Logs(logs) => client(done(cli::task::logs(logs))),
         Command::Kill(kill) => client(done(cli::task::kill(kill))),
         Command::Sim(sim) => simulate(sim),

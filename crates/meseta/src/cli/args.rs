@@ -28,6 +28,8 @@ pub enum Command {
     Agents(List),
     /// List frameworks
     Frameworks(List),
+    /// Say why frameworks are offered what they are offered, or not
+    Explain(Explain),
     /// Show what a task printed
     Logs(Logs),
     /// Kill a task
@@ -184,6 +186,26 @@ pub struct List {
     /// Also what is over (tasks and frameworks)
     #[arg(long, short)]
     pub all: bool,
+}
+
+/// Say why frameworks are offered what they are offered, or not.
+#[derive(Debug, Clone, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub master: Master,
+    /// Only this framework: its id, the beginning or end of it, or its name
+    #[arg(long, value_name = "ID")]
+    pub framework: Option<String>,
+    /// Only in this role
+    #[arg(long)]
+    pub role: Option<String>,
+    /// Only on this agent (its id, the beginning or end of it, or HOST:PORT), or `all`: a line for each
+    #[arg(long, value_name = "ID")]
+    pub agent: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Show what a task printed.

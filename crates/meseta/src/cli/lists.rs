@@ -34,7 +34,7 @@ fn number(value: f64) -> String {
     format!("{}", (value * 1000.0).round() / 1000.0)
 }
 
-fn print_json(value: &Value) -> anyhow::Result<()> {
+pub(super) fn print_json(value: &Value) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }

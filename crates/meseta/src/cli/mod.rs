@@ -2,6 +2,7 @@
 
 pub mod args;
 mod demo;
+pub mod explain;
 mod framework;
 pub mod lists;
 pub mod output;

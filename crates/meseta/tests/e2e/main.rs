@@ -5,6 +5,7 @@
 
 mod command_line;
 mod disk_full;
+mod explain;
 mod flags;
 mod hostile;
 mod loads;
