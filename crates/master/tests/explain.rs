@@ -11,7 +11,7 @@ use meseta_model::resources::{ResourceFormat, Resources};
 use meseta_proto::mesos::v1::master::response;
 use meseta_proto::mesos::v1::scheduler::{self, call};
 use meseta_proto::mesos::{internal, v1};
-use support::{Effect1, World, config, wishes};
+use support::{Effect1, World, config, subscribes, wishes};
 
 /// A leading master with so many agents, and one framework in so many roles.
 fn world(agents: usize, roles: usize) -> World {
@@ -52,19 +52,7 @@ fn subscribe(world: &mut World, stream: &str, roles: impl Iterator<Item = String
         }],
         ..Default::default()
     };
-    let call = scheduler::Call {
-        r#type: Some(call::Type::Subscribe as i32),
-        subscribe: Some(call::Subscribe {
-            framework_info,
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    world.step(Event::SchedulerSubscribed {
-        stream: StreamId::new(stream),
-        caller: Caller::default(),
-        call: Box::new(call),
-    });
+    world.step(subscribes(stream, framework_info));
     world.commit_next();
 }
 

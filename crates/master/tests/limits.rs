@@ -9,14 +9,14 @@ use meseta_master::view::Counter;
 use meseta_master::{BadConfig, Config, limits};
 use meseta_model::caller::Caller;
 use meseta_model::capabilities::AgentCapabilities;
-use meseta_model::edge::{RequestId, StreamId};
+use meseta_model::edge::RequestId;
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{ResourceFormat, Resources};
 use meseta_model::step::Effect;
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::scheduler::{self, call};
 use meseta_proto::mesos::{internal, v1};
-use support::{Effect1, World, config, wishes};
+use support::{Effect1, World, config, subscribes, wishes};
 
 fn register(world: &mut World, n: usize) -> Vec<Effect1> {
     let message = internal::RegisterSlaveMessage {
@@ -43,18 +43,7 @@ fn subscribe(world: &mut World, stream: &str) -> Vec<Effect1> {
         name: "f".to_owned(),
         ..Default::default()
     };
-    world.step(Event::SchedulerSubscribed {
-        stream: StreamId::new(stream),
-        caller: Caller::default(),
-        call: Box::new(scheduler::Call {
-            r#type: Some(call::Type::Subscribe as i32),
-            subscribe: Some(call::Subscribe {
-                framework_info,
-                ..Default::default()
-            }),
-            ..Default::default()
-        }),
-    })
+    world.step(subscribes(stream, framework_info))
 }
 
 fn proposals(effects: &[Effect1]) -> usize {
@@ -293,19 +282,7 @@ fn with_operations(count: usize) -> World {
         }],
         ..Default::default()
     };
-    world.step(Event::SchedulerSubscribed {
-        stream: StreamId::new("T"),
-        caller: Caller::default(),
-        call: Box::new(scheduler::Call {
-            framework_id: framework_info.id.clone(),
-            r#type: Some(call::Type::Subscribe as i32),
-            subscribe: Some(call::Subscribe {
-                framework_info,
-                ..Default::default()
-            }),
-            ..Default::default()
-        }),
-    });
+    world.step(subscribes("T", framework_info));
     while world.commit_next().is_some() {}
     let message = internal::UpdateSlaveMessage {
         slave_id: AgentId::from("S").to_wire(),

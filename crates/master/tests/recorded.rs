@@ -13,13 +13,14 @@ use std::collections::{BTreeMap, VecDeque};
 use meseta_master::event::{Effect as Wish, Event};
 use meseta_master::view::Delta;
 use meseta_model::caller::Caller;
-use meseta_model::edge::{RequestId, StreamId};
+use meseta_model::edge::RequestId;
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::{self, scheduler, scheduler::call};
 use meseta_proto::mesos::{internal, scheduler as v0};
+use support::drivers::to_v0;
 use support::words::{message, message_text};
-use support::{Effect1, World, config, wishes};
+use support::{Effect1, World, config, subscribes, wishes};
 
 /// One message as it was recorded: from, to, what.
 #[derive(Debug, Clone)]
@@ -153,13 +154,16 @@ impl Replay {
     }
 
     fn call(&mut self, framework: &v1::FrameworkId, pid: Option<&Upid>, call: scheduler::Call) {
-        let framework_id = Some(framework.clone());
+        let call = scheduler::Call {
+            framework_id: Some(framework.clone()),
+            ..call
+        };
         let event = match pid {
             Some(pid) => Event::MessageReceived {
                 caller: Caller::default(),
                 from: pid.clone(),
                 to: "master".to_owned(),
-                message: in_v0(call, framework_id).into(),
+                message: to_v0(call).into(),
             },
             None => {
                 self.requests += 1;
@@ -167,10 +171,7 @@ impl Replay {
                     request: RequestId(self.requests),
                     caller: Caller::default(),
                     stream_id: Some(framework.value.clone()),
-                    call: Box::new(scheduler::Call {
-                        framework_id,
-                        ..call
-                    }),
+                    call: Box::new(call),
                 }
             }
         };
@@ -199,18 +200,7 @@ impl Replay {
                 }
                 .into(),
             },
-            None => Event::SchedulerSubscribed {
-                stream: StreamId::new(&id.value),
-                caller: Caller::default(),
-                call: Box::new(scheduler::Call {
-                    r#type: Some(call::Type::Subscribe as i32),
-                    subscribe: Some(call::Subscribe {
-                        framework_info,
-                        ..Default::default()
-                    }),
-                    ..Default::default()
-                }),
-            },
+            None => subscribes(&id.value, framework_info),
         };
         self.step(event);
         self.wait(2_000);
@@ -247,24 +237,6 @@ impl Replay {
 /// The address of a driver; HTTP frameworks have none.
 fn driver(pid: &str) -> Option<Upid> {
     pid.starts_with("scheduler-").then(|| pid.parse().unwrap())
-}
-
-fn in_v0(call: scheduler::Call, framework_id: Option<v1::FrameworkId>) -> v0::Call {
-    v0::Call {
-        framework_id,
-        r#type: call.r#type,
-        accept: call.accept.map(|accept| v0::call::Accept {
-            offer_ids: accept.offer_ids,
-            operations: accept.operations,
-            filters: accept.filters,
-        }),
-        acknowledge: call.acknowledge.map(|acknowledge| v0::call::Acknowledge {
-            slave_id: acknowledge.agent_id,
-            task_id: acknowledge.task_id,
-            uuid: acknowledge.uuid,
-        }),
-        ..Default::default()
-    }
 }
 
 /// What a scheduler sent: no allocation, no framework in the executor.

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod cluster;
+pub mod drivers;
 pub mod show;
 pub mod words;
 
@@ -10,7 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use meseta_master::event::{Effect as Wish, Event, Timer};
 use meseta_master::{Config, Master};
+use meseta_model::caller::Caller;
+use meseta_model::edge::StreamId;
 use meseta_model::step::{Core, Effect, Effects, Now, Seq};
+use meseta_proto::mesos::v1;
+use meseta_proto::mesos::v1::scheduler::{self, call};
 
 pub type Effect1 = Effect<Timer, Wish>;
 
@@ -148,4 +153,21 @@ pub fn wishes(effects: &[Effect1]) -> impl Iterator<Item = &Wish> {
         Effect::Do { effect, .. } => Some(effect),
         _ => None,
     })
+}
+
+/// SUBSCRIBE of this framework over HTTP, on a stream of this name.
+pub fn subscribes(stream: &str, framework_info: v1::FrameworkInfo) -> Event {
+    Event::SchedulerSubscribed {
+        stream: StreamId::new(stream),
+        caller: Caller::default(),
+        call: Box::new(scheduler::Call {
+            framework_id: framework_info.id.clone(),
+            r#type: Some(call::Type::Subscribe as i32),
+            subscribe: Some(call::Subscribe {
+                framework_info,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+    }
 }
