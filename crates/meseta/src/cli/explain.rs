@@ -200,12 +200,22 @@ fn summaries(answer: &response::ExplainOffers) -> Table {
 
 /// A line for each framework, role and agent.
 fn explanations(answer: &response::ExplainOffers, agents: &BTreeMap<String, String>) -> Table {
-    let mut table = Table::new(&["FRAMEWORK", "ROLE", "AGENT", "REASON"]);
+    let summaries = answer.summaries.iter();
+    let names: BTreeMap<String, &str> = summaries
+        .map(|summary| {
+            let framework = id(summary.framework_id.as_ref());
+            (framework, summary.framework_name())
+        })
+        .collect();
+    let mut table = Table::new(&["FRAMEWORK", "NAME", "ROLE", "AGENT", "REASON"]);
     for explanation in &answer.explanations {
+        let framework = id(explanation.framework_id.as_ref());
         let agent = explanation.agent_id.as_ref().map(|id| id.value.as_str());
         let agent = agent.unwrap_or_default();
+        let name = names.get(&framework).copied().unwrap_or_default();
         table.row(vec![
-            id(explanation.framework_id.as_ref()),
+            framework,
+            name.to_owned(),
             explanation.role().to_owned(),
             agents.get(agent).map_or(agent, String::as_str).to_owned(),
             reason(explanation),

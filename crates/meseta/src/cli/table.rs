@@ -65,21 +65,32 @@ impl Table {
     }
 }
 
-/// Pads or cuts to `width` columns; a cut is shown by `…`.
+/// Pads or cuts to `width` columns; a cut is shown by `…`. Words keep their beginning, and an id keeps its
+/// end too: there ids of one cluster differ.
 fn fit(cell: &str, width: usize) -> String {
-    let mut shown = String::new();
-    if cell.width() > width {
-        for c in cell.chars() {
-            if shown.width() + 1 >= width {
-                break;
-            }
-            shown.push(c);
-        }
-        shown.push('…');
+    let mut shown = if cell.width() <= width {
+        cell.to_owned()
     } else {
-        shown.push_str(cell);
-    }
+        let room = width.saturating_sub(1);
+        let end = if cell.contains(' ') { 0 } else { room / 2 };
+        let beginning = within(cell.chars(), room - end);
+        let end: String = within(cell.chars().rev(), end).chars().rev().collect();
+        format!("{beginning}…{end}")
+    };
     shown.push_str(&" ".repeat(width.saturating_sub(shown.width())));
+    shown
+}
+
+/// As much as fits into `width` columns.
+fn within(chars: impl Iterator<Item = char>, width: usize) -> String {
+    let mut shown = String::new();
+    for c in chars {
+        shown.push(c);
+        if shown.width() > width {
+            shown.pop();
+            break;
+        }
+    }
     shown
 }
 
@@ -103,6 +114,13 @@ mod tests {
             table.text(usize::MAX),
             "ID                      STATE\na-very-long-identifier  RUNNING\n"
         );
-        assert_eq!(table.text(19), "ID          STATE\na-very-lo…  RUNNING\n");
+        assert_eq!(table.text(19), "ID          STATE\na-ver…fier  RUNNING\n");
+    }
+
+    #[test]
+    fn sentences_are_cut_at_their_end() {
+        let mut table = Table::new(&["WHY"]);
+        table.row(vec!["nothing is free".into()]);
+        assert_eq!(table.text(10), "WHY\nnothing i…\n");
     }
 }

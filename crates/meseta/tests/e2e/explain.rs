@@ -132,7 +132,7 @@ fn frameworks_are_told_why() {
     let text = explain(&cluster, &["--agent", "all", "--framework", "first"]);
     let told = line(&text, &first.id);
     assert!(
-        told.starts_with("a ") && told.contains("has offer: "),
+        told.starts_with("first a ") && told.contains("has offer: "),
         "{told}"
     );
     assert!(told.contains("cpus:40"), "{told}");
