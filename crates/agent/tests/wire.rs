@@ -275,8 +275,8 @@ impl Replay {
 
 fn call(framework: &str, executor: &str, kind: executor::call::Type) -> executor::Call {
     executor::Call {
-        framework_id: support::script::framework_id(framework),
-        executor_id: support::script::executor_id(executor),
+        framework_id: support::script::events::framework_id(framework),
+        executor_id: support::script::events::executor_id(executor),
         r#type: Some(kind.into()),
         ..Default::default()
     }
