@@ -27,6 +27,11 @@ pub const SNAPSHOT_EVERY: u64 = 1_000;
 /// that an agent brings along are not known here; asked about them, the answer is that.
 pub const OPERATIONS_PER_AGENT_LIMIT: usize = 10_000;
 
+/// Dynamic reservations and persistent volumes of one agent that differ in more than how much there is.
+/// Beyond it operations fail that would make one more: each operation on an agent, and each word to it,
+/// has to do with all of them. What an agent brings along stands.
+pub const RESERVATIONS_PER_AGENT: usize = 1_000;
+
 /// Statuses of one operation that are remembered until they are acknowledged; beyond it the oldest goes.
 pub const STATUSES_PER_OPERATION: usize = 8;
 
@@ -46,10 +51,9 @@ pub const RECOVERED_PAUSE_US: u64 = 100_000;
 /// the removal of a framework (also when it was just about to come back), giving up an agent.
 pub const RETRY_US: u64 = 1_000_000;
 
-/// Pairs of a framework's role and an agent that one step explains, or wants to offer to: some
-/// hundredths of a microsecond each, 0.4 with thousands of quotas. Beyond it a question goes on in
+/// Pairs of a framework's role and an agent that one step explains. Beyond it a question goes on in
 /// further steps, so that none holds the core for 5 ms.
-pub const EXPLAINED_PER_STEP: usize = 12_000;
+pub const EXPLAINED_PER_STEP: usize = meseta_allocator::limits::EXPLAINED_AT_ONCE;
 
 /// Microseconds between two such steps.
 pub const EXPLAIN_PAUSE_US: u64 = 1_000;

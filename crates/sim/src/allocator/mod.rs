@@ -77,6 +77,10 @@ pub const SHAPES: &[(&str, &str)] = &[
     ),
     ("promised_random", "the same with random sorters"),
     ("memory", "what agents and frameworks weigh"),
+    (
+        "explain",
+        "why frameworks are offered agents or not, as many as are explained in one step",
+    ),
 ];
 
 fn find(name: &str) -> Option<Shape> {
@@ -95,6 +99,7 @@ fn find(name: &str) -> Option<Shape> {
         "promised" => quota_shapes::promised,
         "promised_random" => quota_shapes::promised_random,
         "memory" => shapes::memory,
+        "explain" => shapes::explain,
         _ => return None,
     })
 }

@@ -17,7 +17,8 @@ pub struct Row {
     pub p50_ms: f64,
     /// The 99th percentile, milliseconds; of few times, the slowest.
     pub p99_ms: f64,
-    /// Offers made in one of the times; for `decline/filters`, filters that stand.
+    /// Offers made in one of the times; for `decline/filters`, filters that stand; for `explain`, pairs
+    /// that would be an offer.
     pub offers: usize,
     /// How much memory grew since the shape began; for `memory` and `decline/filters`, by what the row
     /// names alone.

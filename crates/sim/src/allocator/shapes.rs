@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use meseta_allocator::{AgentProfile, Config, FrameworkProfile, Used};
+use meseta_allocator::limits::EXPLAINED_AT_ONCE;
+use meseta_allocator::{AgentProfile, Config, Explanation, FrameworkProfile, Used};
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{
     Disk, Kind, Persistence, Ranges, Reservation, Resource, ResourceName, Resources, Scalar, Value,
@@ -251,6 +252,46 @@ pub(super) fn backlog(size: Size, rows: &mut Rows<'_>) {
     cluster.now_us += 2_000_000;
     let grants = cluster.run_due();
     rows.add("revives", &[ms(begin)], grants.len());
+}
+
+/// One framework, then all of them, on agents that are free, then refused by everybody, by the step.
+pub(super) fn explain(size: Size, rows: &mut Rows<'_>) {
+    let mut cluster = frameworks(size);
+    let mut grants = cluster.add_agents(size.agents, unused).grants;
+    cluster.give_back(&grants, None);
+    explain_steps(&mut cluster, rows, ["free_one", "free_all"]);
+    loop {
+        grants = cluster.round().grants;
+        if grants.is_empty() {
+            break;
+        }
+        cluster.give_back(&grants, Some(LONG_SECONDS));
+    }
+    explain_steps(&mut cluster, rows, ["refused_one", "refused_all"]);
+}
+
+fn explain_steps(cluster: &mut Cluster, rows: &mut Rows<'_>, names: [&str; 2]) {
+    let Size {
+        frameworks, roles, ..
+    } = rows.size;
+    let ids = cluster.frameworks.iter().cloned().enumerate();
+    let clients: Vec<_> = ids.map(|(at, id)| (id, role(at, roles))).collect();
+    let most = (EXPLAINED_AT_ONCE / frameworks).max(1);
+    for (name, count) in names.into_iter().zip([1, frameworks]) {
+        let (mut steps_ms, mut offered) = (Vec::new(), 0);
+        for agents in cluster.agents.chunks(most) {
+            let begin = Instant::now();
+            let clients = clients.get(..count).unwrap_or_default();
+            let now_us = cluster.now_us;
+            cluster
+                .allocator
+                .explain_each(now_us, clients, agents, |_, _, explanation| {
+                    offered += usize::from(matches!(explanation, Explanation::Offered(_)));
+                });
+            steps_ms.push(ms(begin));
+        }
+        rows.add(name, &steps_ms, offered);
+    }
 }
 
 /// What agents and frameworks weigh; times are of adding them all. Nothing is offered meanwhile.
