@@ -106,19 +106,8 @@ pub async fn start_with(
     let _ = events.try_send(Event::Started(Box::new(started)));
     let _ = events.try_send(Event::MasterDetected(Upid::new("master", config.master)));
 
-    let api = AgentApi::new(
-        AgentConfig {
-            flags: config.flags.clone(),
-            logs: config.logs.clone(),
-            ..AgentConfig::new(own)
-        },
-        events.clone(),
-    );
+    let api = agent_api(&config, own, &events, &containers);
     let trash = open_trash(&work_dir, &api)?;
-    let measured = containers.clone();
-    api.set_measure(move |id| measure(measured.as_ref(), id));
-    let counted = containers.clone();
-    api.set_counted(move || counts(counted.counts()));
     let server = api.serve(listener).map_err(other)?;
 
     let (registered_sender, registered) = watch::channel(false);
@@ -156,6 +145,26 @@ pub async fn start_with(
         registered,
         running,
     })
+}
+
+/// The agent's edge, with what it asks of the container room.
+fn agent_api(
+    config: &Config,
+    own: SocketAddr,
+    events: &mpsc::Sender<Event>,
+    containers: &Arc<dyn Containers>,
+) -> AgentApi {
+    let edge = AgentConfig {
+        flags: config.flags.clone(),
+        logs: config.logs.clone(),
+        ..AgentConfig::new(own)
+    };
+    let api = AgentApi::new(edge, events.clone());
+    let measured = containers.clone();
+    api.set_measure(move |id| measure(measured.as_ref(), id));
+    let counted = containers.clone();
+    api.set_counted(move || counts(counted.counts()));
+    api
 }
 
 /// Where directories go; what becomes of them is counted.
