@@ -24,7 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("container", &["proto", "model"]),
     ("client", &["proto", "model"]),
-    ("api", &["proto", "model", "runtime", "master", "agent"]),
+    ("api", &["proto", "model", "master", "agent"]),
     (
         "node",
         &[
@@ -52,7 +52,6 @@ const EDGES: &[(&str, &[&str])] = &[
             "executor",
             "runtime",
             "consensus",
-            "node",
         ],
     ),
 ];
