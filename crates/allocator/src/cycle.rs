@@ -16,7 +16,7 @@ use crate::policy::Standings;
 use crate::profile::Grant;
 use crate::quota::Stage;
 use crate::random;
-use crate::shape::{REVOCABLE, SHARED, Shape, Shapes};
+use crate::shape::{SHARED, Shape, Shapes};
 use crate::stats::LastRun;
 use crate::visit::Visit;
 
@@ -163,11 +163,8 @@ impl Allocator {
         now_us: u64,
         slot: u32,
         stage: Stage,
-        mut free: Arc<Shape>,
+        free: Arc<Shape>,
     ) -> Visit<'_> {
-        if stage == Stage::Guarantees {
-            free = self.shapes.understood_by(&free, !REVOCABLE);
-        }
         Visit {
             now_us,
             stage,

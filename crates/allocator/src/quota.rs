@@ -19,7 +19,8 @@ use crate::slab::Slab;
 /// Which of the two passes over the agents is being made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Roles with unmet guarantees get what they lack.
+    /// Roles with unmet guarantees come first. compat: where they get something that they lack, they get
+    /// all they may have of the agent, so that it comes in one offer.
     Guarantees,
     /// Everybody gets the rest, within limits and headroom.
     Rest,
@@ -250,26 +251,22 @@ impl Quotas {
         !self.required.is_zero()
     }
 
-    /// The most of `position` that a role may get from what is free, in this stage.
-    pub(crate) fn allowed(&self, account: &Account, stage: Stage, position: usize) -> i64 {
+    /// The most of `position` that a role may get from what is free: what it lacks, and what nobody does.
+    pub(crate) fn allowed(&self, account: &Account, position: usize) -> i64 {
         let left = account.left_to_limit(position);
         let free = self.free.at(position);
         let surplus = free.saturating_sub(self.required.at(position));
         let lack = account.lacking.at(position);
-        match stage {
-            Stage::Guarantees if account.guarantees.at(position) > 0 => left.min(lack),
-            Stage::Guarantees => left.min(surplus.max(0)),
-            Stage::Rest => left.min(lack.saturating_add(surplus.max(0))),
-        }
+        left.min(lack.saturating_add(surplus.max(0)))
     }
 
     /// Whether `firm` must be cut before it goes to the role.
-    pub(crate) fn cuts(&self, account: &Account, stage: Stage, firm: &Amounts) -> bool {
-        if stage == Stage::Rest && account.limits.is_empty() && !self.has_lack() {
+    pub(crate) fn cuts(&self, account: &Account, firm: &Amounts) -> bool {
+        if account.limits.is_empty() && !self.has_lack() {
             return false;
         }
         firm.iter()
-            .any(|(position, amount)| amount > self.allowed(account, stage, position))
+            .any(|(position, amount)| amount > self.allowed(account, position))
     }
 }
 

@@ -151,13 +151,13 @@ impl Visit<'_> {
         if candidate.is_empty() {
             return Err(Reason::NothingForRole);
         }
-        if !self.quotas.cuts(account, self.stage, &candidate.firm) {
+        if !self.quotas.cuts(account, &candidate.firm) {
             return Ok(candidate);
         }
         if self.stage == Stage::Rest {
             *self.quota_in_the_way = true;
         }
-        let most = |position| self.quotas.allowed(account, self.stage, position).max(0);
+        let most = |position| self.quotas.allowed(account, position).max(0);
         let mut left = candidate.all.clone();
         for (position, amount) in candidate.firm.iter() {
             left.add_at(position, -(amount - most(position)).max(0));

@@ -364,13 +364,7 @@ impl Reference {
         })
     }
 
-    fn allowed(
-        &self,
-        top: &str,
-        name: &ResourceName,
-        stage: Stage,
-        pending: &[(Client, Resources)],
-    ) -> i64 {
+    fn allowed(&self, top: &str, name: &ResourceName, pending: &[(Client, Resources)]) -> i64 {
         let quota = self
             .quotas
             .get(&Role::from(top))
@@ -385,11 +379,7 @@ impl Reference {
             self.lack(top, name, pending),
             self.surplus(name, pending).max(0),
         );
-        match stage {
-            Stage::Guarantees if !quota.guarantees.get(name).is_zero() => left.min(lack),
-            Stage::Guarantees => left.min(surplus),
-            Stage::Rest => left.min(lack + surplus),
-        }
+        left.min(lack + surplus)
     }
 
     // Decisions.
@@ -462,7 +452,7 @@ impl Reference {
         }
         let mut cut = firm.clone();
         for (name, amount) in firm.quantities().iter() {
-            let mut most = self.allowed(&top, name, stage, pending);
+            let mut most = self.allowed(&top, name, pending);
             if amount.thousandths() > most {
                 if stage == Stage::Rest {
                     self.in_the_way = true;
@@ -501,9 +491,6 @@ impl Reference {
         let mut free = self.at(slot).free();
         if let Some(offered) = shared.get(&slot) {
             free = free.saturating_sub(offered);
-        }
-        if stage == Stage::Guarantees {
-            free = free.non_revocable();
         }
         let mut pending: Vec<(Client, Resources)> = Vec::new();
         let mut roles = self.roles();
