@@ -53,7 +53,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    fn start(arguments: Vec<String>, log: PathBuf) -> Self {
+    /// `meseta ARGUMENTS`, once it listens.
+    pub fn start(arguments: Vec<String>, log: PathBuf) -> Self {
         let (child, address) = spawn(&arguments, &log);
         Self {
             arguments,
@@ -152,6 +153,27 @@ impl Daemon {
             .filter(|agent| agent["active"] == true)
             .count()
             == count
+    }
+
+    /// Kills this agent and has another end everything that the first left; how that went.
+    pub fn clean_up(&mut self) -> Option<Output> {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let mut arguments = self.arguments.clone();
+        arguments.push("--recover=cleanup".to_owned());
+        arguments.push("--executor_shutdown_grace_period=1ms".to_owned());
+        let mut cleanup = Command::new(MESETA)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline && matches!(cleanup.try_wait(), Ok(None)) {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        let _ = cleanup.kill();
+        cleanup.wait_with_output().ok()
     }
 
     pub fn log_text(&self) -> String {
@@ -297,23 +319,7 @@ impl Cluster {
 impl Cluster {
     /// Kills the agent and has another end everything that the first left; how that went.
     pub fn clean_up(&mut self) -> Option<Output> {
-        let _ = self.agent.child.kill();
-        let _ = self.agent.child.wait();
-        let mut arguments = self.agent.arguments.clone();
-        arguments.push("--recover=cleanup".to_owned());
-        arguments.push("--executor_shutdown_grace_period=1ms".to_owned());
-        let mut cleanup = Command::new(MESETA)
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .ok()?;
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline && matches!(cleanup.try_wait(), Ok(None)) {
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        let _ = cleanup.kill();
-        cleanup.wait_with_output().ok()
+        self.agent.clean_up()
     }
 
     /// Processes that were started with a path of this cluster in their environment, as tasks are, or
