@@ -180,19 +180,19 @@ impl Allocator {
         self.set_holding(agent, client, Some(shape));
     }
 
-    /// An operation of a framework turned some of what it has into something else: `from` becomes `to`
-    /// in what it has and in what the agent has in all.
+    /// Operations of a framework turned some of what it has into something else: step by step, the
+    /// first of a pair becomes the second in what it has and in what the agent has in all.
     ///
     /// # Errors
-    /// [`Refused::UnknownAgent`], or [`Refused::NotAvailable`] unless the framework has all of `from`.
-    pub fn update_allocation(
+    /// [`Refused::UnknownAgent`], or [`Refused::NotAvailable`] unless the framework has all of what a
+    /// step takes. Then nothing has changed.
+    pub fn update_allocation<'a>(
         &mut self,
         now_us: u64,
         framework: &FrameworkId,
         role: &Role,
         agent: &AgentId,
-        from: &Resources,
-        to: &Resources,
+        steps: impl IntoIterator<Item = (&'a Resources, &'a Resources)>,
     ) -> Result<(), Refused> {
         self.known_agent(agent)?;
         let unavailable = || Refused::NotAvailable(agent.clone());
@@ -200,10 +200,13 @@ impl Allocator {
             .find_holding(framework, role, agent)
             .ok_or_else(unavailable)?;
         let entry = &self.agents[slot];
-        let held = entry.holding(client).ok_or_else(unavailable)?;
-        let held = held.resources.checked_sub(from).ok_or_else(unavailable)? + to;
-        let total = &entry.total.resources;
-        let total = total.checked_sub(from).ok_or_else(unavailable)? + to;
+        let shape = entry.holding(client).ok_or_else(unavailable)?;
+        let mut held = shape.resources.clone();
+        let mut total = entry.total.resources.clone();
+        for (from, to) in steps {
+            held = held.checked_sub(from).ok_or_else(unavailable)? + to;
+            total = total.checked_sub(from).ok_or_else(unavailable)? + to;
+        }
         let held = (!held.is_empty()).then(|| self.shapes.make(held));
         self.set_holding(slot, client, held);
         self.set_total(slot, total);

@@ -380,9 +380,9 @@ impl Pair {
                 continue;
             }
             let now = self.now_us;
-            let result = self
-                .ours
-                .update_allocation(now, &client.0, &client.1, &agent, &from, &to);
+            let result =
+                self.ours
+                    .update_allocation(now, &client.0, &client.1, &agent, [(&from, &to)]);
             if result.is_ok() {
                 self.log
                     .push(format!("convert {client:?} {agent} {}", show(&from)));

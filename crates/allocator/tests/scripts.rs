@@ -410,7 +410,8 @@ impl Script {
             }
             "convert" => {
                 let to = resources(parts[4]);
-                let result = allocator.update_allocation(now, &framework, &role, &id, &what, &to);
+                let result =
+                    allocator.update_allocation(now, &framework, &role, &id, [(&what, &to)]);
                 return answer(result);
             }
             _ => {}

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use meseta_model::ids::{AgentId, FrameworkId};
-use meseta_model::resources::Resources;
+use meseta_model::resources::{Conversion, Resources};
 use meseta_model::roles::Role;
+use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1;
 use v1::TaskState;
 use v1::offer::Operation;
@@ -32,10 +33,19 @@ pub(crate) struct Purse {
     pub(crate) resized: Resources,
     /// Shared volumes, one copy of each: any number of tasks may use them.
     pub(crate) shared: Resources,
+    /// What was converted so far, without allocation: the books follow at the end, all at once.
+    pub(crate) steps: Vec<Conversion>,
+    /// All that the agent has after these, without allocation.
+    pub(crate) total: Resources,
+    /// What tasks and executors on the agent have of volumes, once it was asked for.
+    pub(crate) volumes_used: Option<Resources>,
+    /// What the agent is told at the end, behind what it must have written down before.
+    pub(crate) messages: Vec<Message>,
 }
 
 impl Purse {
-    fn new(taken: Taken) -> Self {
+    /// `total` is all that the agent of the offers has.
+    fn new(taken: Taken, total: Resources) -> Self {
         let offered = taken.resources.allocated_to(&taken.role);
         Self {
             agent: taken.agent,
@@ -44,6 +54,10 @@ impl Purse {
             resized: Resources::new(),
             shared: offered.shared(),
             offered,
+            steps: Vec::new(),
+            total,
+            volumes_used: None,
+            messages: Vec::new(),
         }
     }
 
@@ -94,15 +108,18 @@ impl Reign {
         if launches > 0 {
             turn.count_by(Counter::Message("launch_tasks"), launches as u64);
         }
-        let mut purse = match self.take_offers(turn, framework, &ids) {
-            Ok(taken) => Purse::new(taken),
+        let taken = match self.take_offers(turn, framework, &ids) {
+            Ok(taken) => taken,
             Err(reason) => return self.void(turn, framework, accept.operations, &reason),
         };
+        let total = self.agents.get(&taken.agent).map(|it| it.total.clone());
+        let mut purse = Purse::new(taken, total.unwrap_or_default());
         let mut operations = accept.operations;
         operations.retain_mut(|operation| self.admit(turn, framework, &purse, operation));
         for operation in operations {
             self.operate(turn, framework, &mut purse, operation);
         }
+        self.carry_out(turn, framework, &mut purse);
         let (agent, role) = (purse.agent.clone(), purse.role.clone());
         let (made, unused) = purse.split();
         // What a framework had made for itself it did not refuse.

@@ -15,6 +15,7 @@ use v1::offer::operation::Type;
 
 use crate::accept::Purse;
 use crate::agents::Agent;
+use crate::limits::{CONVERSIONS_PER_ACCEPT, RESERVATIONS_PER_AGENT};
 use crate::master::Reign;
 use crate::permissions;
 use crate::turn::Turn;
@@ -29,10 +30,7 @@ impl Reign {
         operation: Operation,
     ) {
         match self.converted(turn, framework, purse, &operation) {
-            Ok(conversions) => {
-                self.carry_out(turn, framework, purse, &conversions);
-                self.instruct(turn, framework, &purse.agent, operation);
-            }
+            Ok(()) => self.instruct(turn, framework, purse, operation),
             Err(reason) => self.fail_operation(turn, framework, &operation, &reason),
         }
     }
@@ -44,38 +42,81 @@ impl Reign {
         framework: &FrameworkId,
         purse: &mut Purse,
         operation: &Operation,
-    ) -> Result<Vec<Conversion>, String> {
+    ) -> Result<(), String> {
         self.check_operation(framework, purse, operation)?;
         self.check_room(&purse.agent)?;
+        self.check_held(framework, purse)?;
         if let (Type::Destroy, Some(destroy)) = (operation.r#type(), &operation.destroy) {
             self.rescind_volumes(turn, &purse.agent, &destroy.volumes);
         }
         let steps = conversions(operation).map_err(|why| why.to_string())?;
+        let most = CONVERSIONS_PER_ACCEPT;
+        if purse.steps.len() + steps.len() > most {
+            return Err(format!("One ACCEPT may convert resources {most} times"));
+        }
+        let (mut left, mut resized) = (purse.left.clone(), Resources::new());
         match operation.r#type() {
             kind @ (Type::GrowVolume | Type::ShrinkVolume) => {
                 for step in &steps {
-                    let left = purse.left.checked_sub(&step.consumed).ok_or_else(|| {
-                        let kind = kind.as_str_name();
-                        let (left, consumed) = (&purse.left, &step.consumed);
+                    left = left.checked_sub(&step.consumed).ok_or_else(|| {
+                        let (kind, consumed) = (kind.as_str_name(), &step.consumed);
                         format!("Invalid {kind} operation: {left} does not contain {consumed}")
                     })?;
-                    purse.left = left;
-                    purse.resized += &step.converted;
+                    resized += &step.converted;
                 }
             }
-            _ => purse.left = purse.left.apply(&steps).map_err(|why| why.to_string())?,
+            _ => left = left.apply(&steps).map_err(|why| why.to_string())?,
         }
+        let done: Vec<Conversion> = steps.iter().map(Conversion::unallocated).collect();
+        let total = purse.total.apply(&done).map_err(|why| why.to_string())?;
+        self.check_reservations(purse, &total)?;
+        purse.left = left;
+        purse.resized += &resized;
         for step in &steps {
             let kept = purse.shared.saturating_sub(&step.consumed);
             purse.shared = kept + &step.converted.shared();
         }
-        Ok(steps)
+        purse.total = total;
+        purse.steps.extend(done);
+        Ok(())
+    }
+
+    /// Whether the books say that the framework still has what it was offered; the rest of the ACCEPT
+    /// then finds it there too.
+    fn check_held(&self, framework: &FrameworkId, purse: &Purse) -> Result<(), String> {
+        if !purse.steps.is_empty() {
+            return Ok(());
+        }
+        let left = purse.left.unallocated();
+        let held = self.allocator.held(framework, &purse.role, &purse.agent);
+        if purse.total.contains(&left.non_shared())
+            && held.is_some_and(|held| held.unallocated().contains(&left))
+        {
+            return Ok(());
+        }
+        Err("What was offered is not there any more".to_owned())
+    }
+
+    /// An agent can only have so many reservations and volumes: each further operation has to look at
+    /// all of them.
+    fn check_reservations(&self, purse: &Purse, total: &Resources) -> Result<(), String> {
+        let count = |all: &Resources| all.iter().filter(|one| one.needs_checkpointing()).count();
+        let most = RESERVATIONS_PER_AGENT;
+        let after = count(total);
+        if after <= most || after <= count(&purse.total) {
+            return Ok(());
+        }
+        let agent = self.agents.get(&purse.agent);
+        let named = agent.map(Agent::named).unwrap_or_default();
+        Err(format!(
+            "Agent {named} would have {after} different reservations and volumes, {most} are allowed"
+        ))
     }
 
     fn check_operation(
         &self,
         framework: &FrameworkId,
-        purse: &Purse,
+        purse: &mut Purse,
         operation: &Operation,
     ) -> Result<(), String> {
         let (Some(owner), Some(agent)) = (
@@ -93,10 +134,13 @@ impl Reign {
                 agent.named()
             ));
         }
-        let used = match operation.r#type() {
-            Type::Destroy => self.used_on(agent),
-            _ => Resources::new(),
-        };
+        let (mut volumes, mut used) = (Resources::new(), Resources::new());
+        if let Type::Create | Type::Destroy = operation.r#type() {
+            let is_own = |one: &Resource| one.needs_checkpointing() && one.is_persistent_volume();
+            volumes = purse.total.filter(is_own);
+            let known = &mut purse.volumes_used;
+            used.clone_from(known.get_or_insert_with(|| self.volumes_used_on(agent)));
+        }
         let context = OperationContext {
             principal: owner.info.principal.as_deref(),
             agent_capabilities: agent.capabilities,
@@ -105,7 +149,7 @@ impl Reign {
                 roles: &owner.roles,
                 capabilities: owner.capabilities,
             }),
-            checkpointed: &agent.checkpointed(),
+            checkpointed: &volumes,
             used: &used,
         };
         validation::operation(operation, &context).map_err(|why| match why {
@@ -120,8 +164,8 @@ impl Reign {
         check_volumes(agent, operation)
     }
 
-    /// What tasks and executors on an agent use, as long as they are not over.
-    fn used_on(&self, agent: &Agent) -> Resources {
+    /// The volumes that tasks and executors on an agent use, as long as they are not over.
+    fn volumes_used_on(&self, agent: &Agent) -> Resources {
         let mut used = Resources::new();
         for (framework, tasks) in &agent.tasks {
             let Some(owner) = self.frameworks.get(framework) else {
@@ -129,11 +173,11 @@ impl Reign {
             };
             let known = tasks.iter().filter_map(|task| owner.tasks.get(task));
             for task in known.filter(|task| !is_terminal(task.state)) {
-                used += &task.resources;
+                used += &task.resources.persistent_volumes();
             }
         }
         for executor in agent.executors.values().flat_map(|all| all.values()) {
-            used += &executor.resources;
+            used += &executor.resources.persistent_volumes();
         }
         used
     }
@@ -159,35 +203,39 @@ impl Reign {
         }
     }
 
-    /// What was done with offered resources is done in the books: what the agent has in all, and what
-    /// the allocator counts as the framework's.
-    fn carry_out(
+    /// What was done with offered resources is done in the books, all of it at once: what the agent has,
+    /// and what the allocator counts as the framework's. Then the agent is told.
+    ///
+    /// What a task of the ACCEPT uses no later operation can take away, so that one word on what to
+    /// write down, ahead of all tasks, does for each of them.
+    pub(crate) fn carry_out(
         &mut self,
         turn: &mut Turn<'_>,
         framework: &FrameworkId,
-        purse: &Purse,
-        steps: &[Conversion],
+        purse: &mut Purse,
     ) {
-        let now = turn.now.mono_us;
-        let Some(agent) = self.agents.get_mut(&purse.agent) else {
+        let steps = std::mem::take(&mut purse.steps);
+        if !steps.is_empty() {
+            let (now, role, id) = (turn.now.mono_us, &purse.role, &purse.agent);
+            let pairs = steps.iter().map(|step| (&step.consumed, &step.converted));
+            let told = self
+                .allocator
+                .update_allocation(now, framework, role, id, pairs);
+            assert!(told.is_ok(), "a framework holds what it was offered");
+            if let Some(agent) = self.agents.get_mut(id) {
+                agent.total.clone_from(&purse.total);
+            }
+            self.agent_changed(turn, id);
+        }
+        let Some(agent) = self.agents.get(&purse.agent) else {
             return;
         };
-        for step in steps.iter().map(Conversion::unallocated) {
-            let total = step.apply(&agent.total);
-            assert!(total.is_ok(), "an agent has what is offered of it");
-            agent.total = total.unwrap_or_default();
-            let (from, to) = (&step.consumed, &step.converted);
-            let told = self.allocator.update_allocation(
-                now,
-                framework,
-                &purse.role,
-                &purse.agent,
-                from,
-                to,
-            );
-            assert!(told.is_ok(), "a framework holds what it was offered");
+        if !steps.is_empty() && !agent.capabilities.has(Capability::ResourceProvider) {
+            crate::operations::checkpoint(turn, agent);
         }
-        self.agent_changed(turn, &purse.agent);
+        for message in std::mem::take(&mut purse.messages) {
+            turn.send(&agent.pid, message);
+        }
     }
 }
 

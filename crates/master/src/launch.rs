@@ -120,7 +120,7 @@ impl Reign {
             launch_executor: Some(starts_executor),
             ..Default::default()
         };
-        turn.send(&agent.pid, message);
+        purse.messages.push(message.into());
     }
 
     /// The tasks of a LAUNCH_GROUP start together or not at all.
@@ -182,7 +182,7 @@ impl Reign {
             resource_version_uuids: agent.resource_versions(),
             launch_executor: Some(starts_executor),
         };
-        turn.send(&agent.pid, message);
+        purse.messages.push(message.into());
     }
 
     /// Enters a valid task, and its executor if it is new, into the books. Says whether the agent has
@@ -191,9 +191,10 @@ impl Reign {
         &mut self,
         turn: &mut Turn<'_>,
         framework: &FrameworkId,
-        purse: &Purse,
+        purse: &mut Purse,
         info: &v1::TaskInfo,
     ) -> bool {
+        purse.volumes_used = None;
         let id = TaskId::from(&info.task_id);
         let executor = info
             .executor

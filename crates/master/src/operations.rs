@@ -16,6 +16,7 @@ use v1::OperationState;
 use v1::agent_info::capability::Type as Capability;
 use v1::offer;
 
+use crate::accept::Purse;
 use crate::agents::Agent;
 use crate::limits::{OPERATIONS_PER_AGENT_LIMIT, STATUSES_PER_OPERATION};
 use crate::master::Reign;
@@ -59,19 +60,20 @@ impl Reign {
         Ok(())
     }
 
-    /// Tells an agent of an operation that is done in the books.
+    /// Has an agent that applies operations told of one; others hear at the end what to write down.
     pub(crate) fn instruct(
         &mut self,
         turn: &mut Turn<'_>,
         framework: &FrameworkId,
-        id: &AgentId,
+        purse: &mut Purse,
         info: offer::Operation,
     ) {
-        let Some(agent) = self.agents.get_mut(id) else {
+        let id = &purse.agent;
+        let Some(agent) = self.agents.get(id) else {
             return;
         };
         if !agent.capabilities.has(Capability::ResourceProvider) {
-            return checkpoint(turn, agent);
+            return;
         }
         let Some(version) = agent.resource_version.clone() else {
             return;
@@ -88,7 +90,7 @@ impl Reign {
                 uuid: version,
             },
         };
-        turn.send(&agent.pid, message);
+        purse.messages.push(message.into());
         let operation = v1::Operation {
             framework_id: Some(framework.to_wire()),
             agent_id: Some(id.to_wire()),
