@@ -1,18 +1,52 @@
 //! Sets of whole numbers as sorted, disjoint, coalesced inclusive ranges (ports).
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-/// A sorted list of inclusive ranges that neither overlap nor touch.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Ranges(SmallVec<[(u64, u64); 1]>);
+/// A list while it is made; as many ranges fit in place as a busy agent's ports are in.
+type Draft = SmallVec<[(u64, u64); 24]>;
+
+/// A sorted list of inclusive ranges that neither overlap nor touch. Clones share it.
+#[derive(Clone)]
+pub struct Ranges(List);
+
+/// One range, the common case, is kept in place.
+#[derive(Clone)]
+enum List {
+    One([(u64, u64); 1]),
+    Other(Arc<[(u64, u64)]>),
+}
 
 impl Ranges {
     /// No number at all.
     #[must_use]
     pub fn new() -> Self {
-        Self(SmallVec::new())
+        Self(List::Other(Arc::default()))
+    }
+
+    fn as_slice(&self) -> &[(u64, u64)] {
+        match &self.0 {
+            List::One(only) => only,
+            List::Other(list) => list,
+        }
+    }
+
+    fn finished(draft: &[(u64, u64)]) -> Self {
+        Self(match draft {
+            [only] => List::One([*only]),
+            other => List::Other(other.into()),
+        })
+    }
+
+    fn is_same_list(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (List::Other(mine), List::Other(other)) => Arc::ptr_eq(mine, other),
+            _ => false,
+        }
     }
 
     /// Sorts and joins what overlaps or touches; pairs with the end before the beginning are
@@ -26,31 +60,31 @@ impl Ranges {
 
     /// Joins what overlaps or touches in a list sorted by beginning.
     fn joined(sorted: impl IntoIterator<Item = (u64, u64)>) -> Self {
-        let mut joined: SmallVec<[(u64, u64); 1]> = SmallVec::new();
+        let mut joined = Draft::new();
         for (begin, end) in sorted {
             match joined.last_mut() {
                 Some(last) if begin <= last.1.saturating_add(1) => last.1 = last.1.max(end),
                 _ => joined.push((begin, end)),
             }
         }
-        Self(joined)
+        Self::finished(&joined)
     }
 
     /// The ranges, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0.iter().copied()
+        self.as_slice().iter().copied()
     }
 
     /// Whether there is no number.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.as_slice().is_empty()
     }
 
     /// How many numbers, saturating.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.iter().fold(0, |sum: u64, (a, b)| {
+        self.iter().fold(0, |sum: u64, (a, b)| {
             sum.saturating_add((b - a).saturating_add(1))
         })
     }
@@ -58,16 +92,20 @@ impl Ranges {
     /// Whether `number` is in it.
     #[must_use]
     pub fn has(&self, number: u64) -> bool {
-        let after = self.0.partition_point(|(begin, _)| *begin <= number);
-        after > 0 && self.0[after - 1].1 >= number
+        let list = self.as_slice();
+        let after = list.partition_point(|(begin, _)| *begin <= number);
+        after > 0 && list[after - 1].1 >= number
     }
 
     /// Whether every number of `other` is in it.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
-        let mut mine = self.0.iter();
+        if self.is_same_list(other) {
+            return true;
+        }
+        let mut mine = self.as_slice().iter();
         let mut current = mine.next();
-        other.0.iter().all(|(begin, end)| {
+        other.as_slice().iter().all(|(begin, end)| {
             while let Some((_, last)) = current
                 && last < begin
             {
@@ -80,8 +118,9 @@ impl Ranges {
     /// Whether some number is in both.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
+        let (mine, other) = (self.as_slice(), other.as_slice());
         let (mut i, mut j) = (0, 0);
-        while let (Some(a), Some(b)) = (self.0.get(i), other.0.get(j)) {
+        while let (Some(a), Some(b)) = (mine.get(i), other.get(j)) {
             if a.1 < b.0 {
                 i += 1;
             } else if b.1 < a.0 {
@@ -106,17 +145,10 @@ impl Ranges {
         if !self.intersects(other) {
             return;
         }
-        // One more for each gap at most, and room for them is made at once.
-        let most = self.0.len() + other.0.len();
-        let mut left: SmallVec<[(u64, u64); 1]> = SmallVec::new();
-        let mut keep = |range: (u64, u64)| {
-            if left.len() == left.capacity() {
-                left.reserve_exact(most - left.len());
-            }
-            left.push(range);
-        };
-        let mut gaps = other.0.iter().peekable();
-        for &(begin, end) in &self.0 {
+        let mut left = Draft::new();
+        let mut keep = |range: (u64, u64)| left.push(range);
+        let mut gaps = other.as_slice().iter().peekable();
+        for &(begin, end) in self.as_slice() {
             let mut begin = Some(begin);
             while let Some(&&(gap_begin, gap_end)) = gaps.peek() {
                 let Some(first) = begin else { break };
@@ -142,7 +174,45 @@ impl Ranges {
                 keep((first, end));
             }
         }
-        self.0 = left;
+        *self = Self::finished(&left);
+    }
+}
+
+impl Default for Ranges {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for Ranges {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same_list(other) || self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Ranges {}
+
+impl Ord for Ranges {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_slice().cmp(other.as_slice())
+    }
+}
+
+impl PartialOrd for Ranges {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Ranges {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
+
+impl fmt::Debug for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ranges").field(&self.as_slice()).finish()
     }
 }
 
@@ -163,7 +233,7 @@ impl fmt::Display for Ranges {
     /// `[31000-32000, 33000-33000]`, as Mesos prints them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[")?;
-        for (i, (begin, end)) in self.0.iter().enumerate() {
+        for (i, (begin, end)) in self.iter().enumerate() {
             let comma = if i == 0 { "" } else { ", " };
             write!(f, "{comma}{begin}-{end}")?;
         }
@@ -184,11 +254,11 @@ mod tests {
     #[test]
     fn joins_what_overlaps_or_touches() {
         assert_eq!(
-            ranges(&[(5, 9), (1, 2), (3, 3), (8, 12)]).0.as_slice(),
+            ranges(&[(5, 9), (1, 2), (3, 3), (8, 12)]).as_slice(),
             [(1, 3), (5, 12)]
         );
         assert_eq!(
-            ranges(&[(0, u64::MAX), (u64::MAX, u64::MAX)]).0.as_slice(),
+            ranges(&[(0, u64::MAX), (u64::MAX, u64::MAX)]).as_slice(),
             [(0, u64::MAX)]
         );
         assert_eq!(ranges(&[(3, 1)]), Ranges::new());
@@ -199,7 +269,7 @@ mod tests {
     fn subtraction_cuts_at_both_ends() {
         let mut all = ranges(&[(0, u64::MAX)]);
         all.subtract(&ranges(&[(0, 0), (10, 20), (u64::MAX, u64::MAX)]));
-        assert_eq!(all.0.as_slice(), [(1, 9), (21, u64::MAX - 1)]);
+        assert_eq!(all.as_slice(), [(1, 9), (21, u64::MAX - 1)]);
     }
 
     fn small() -> impl Strategy<Value = Ranges> {

@@ -227,6 +227,19 @@ impl Resource {
         self.name == other.name && self.kind == other.kind && self.allocation == other.allocation
     }
 
+    /// Lets go of its kind for the same one of another entry, and says whether it could. Disks are left
+    /// alone: what equals may still differ in how it is mounted and who made it.
+    pub(super) fn share_kind(&mut self, other: &Self) -> bool {
+        let is_same = match (&self.kind, &other.kind) {
+            (Some(mine), Some(other)) => mine.disk.is_none() && mine == other,
+            _ => false,
+        };
+        if is_same {
+            self.kind.clone_from(&other.kind);
+        }
+        is_same
+    }
+
     /// Orders by what must agree for two entries to be merged: kind, allocation, name and value type,
     /// and the value too where it cannot be split.
     pub(super) fn cmp_key(&self, other: &Self) -> Ordering {

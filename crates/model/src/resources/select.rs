@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ItemSet, Quantities, Ranges, Reservation, Resource, ResourceName, Resources, Scalar, Value,
+    Draft, ItemSet, Quantities, Ranges, Reservation, Resource, ResourceName, Resources, Scalar,
+    Value, finished,
 };
 use crate::roles::Role;
 
@@ -11,14 +12,14 @@ impl Resources {
     /// The entries that `keep` accepts.
     #[must_use]
     pub fn filter(&self, mut keep: impl FnMut(&Resource) -> bool) -> Self {
+        let Some(whole) = self.iter().position(|entry| !keep(entry)) else {
+            return self.clone();
+        };
         // A part of a sorted list is sorted.
+        let (whole, rest) = self.entries.split_at(whole);
+        let rest = rest.iter().skip(1).filter(|entry| keep(entry));
         Self {
-            entries: self
-                .entries
-                .iter()
-                .filter(|entry| keep(entry))
-                .cloned()
-                .collect(),
+            entries: finished(whole.iter().chain(rest).cloned().collect()),
         }
     }
 
@@ -65,17 +66,17 @@ impl Resources {
     }
 
     fn group_by(&self, key: impl Fn(&Resource) -> Option<&Role>) -> BTreeMap<Role, Resources> {
-        let mut groups: BTreeMap<Role, Resources> = BTreeMap::new();
-        for entry in &self.entries {
+        let mut groups: BTreeMap<Role, Draft> = BTreeMap::new();
+        for entry in self {
             if let Some(role) = key(entry) {
-                groups
-                    .entry(role.clone())
-                    .or_default()
-                    .entries
-                    .push(entry.clone());
+                groups.entry(role.clone()).or_default().push(entry.clone());
             }
         }
-        groups
+        let groups = groups.into_iter().map(|(role, draft)| {
+            let entries = finished(draft);
+            (role, Resources { entries })
+        });
+        groups.collect()
     }
 
     /// What may be taken back at any time.
@@ -204,7 +205,7 @@ impl Resources {
     #[must_use]
     pub fn quantities(&self) -> Quantities {
         let mut totals = Quantities::new();
-        for entry in &self.entries {
+        for entry in self {
             if let Some(quantity) = entry.total_quantity() {
                 totals.add_scalar(entry.name(), quantity);
             }
