@@ -35,6 +35,7 @@ mod negotiate;
 mod pending;
 mod query;
 mod read;
+mod reply;
 mod route;
 mod server;
 mod streams;

@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::{Method, StatusCode};
-use meseta_proto::Wire;
-use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::agent::call::Type;
 use meseta_proto::mesos::v1::agent::{Call, Response, response};
 
 use super::{Agent, views};
 use crate::answer::Answer;
 use crate::codec::Endpoint;
-use crate::compose::{Compose, Piece, Whole};
 use crate::negotiate::MediaType;
+use crate::reply::{self, Reply};
 use crate::server::Request;
 use crate::{codec, logging, negotiate, version};
 
@@ -105,21 +103,20 @@ fn validate(call: &Call) -> Result<Type, String> {
 
 /// Answers what changes nothing, and refuses by name what Meseta does not do yet.
 fn read(agent: &Agent, kind: Type, accept: MediaType) -> Result<Answer, Answer> {
-    let reply = Reply { kind, accept };
+    let reply = reply(kind, accept);
     let model = || agent.model.read();
     Ok(match kind {
         Type::GetHealth => reply.whole("get_health", response::GetHealth { healthy: true }),
-        Type::GetFlags => reply.whole("get_flags", flags(agent)),
+        Type::GetFlags => {
+            let flags = reply::flags(&agent.config.flags);
+            reply.whole("get_flags", response::GetFlags { flags })
+        }
         Type::GetVersion => {
             let version_info = version::info();
             reply.whole("get_version", response::GetVersion { version_info })
         }
         Type::GetMetrics => {
-            let metrics = agent.metrics().into_iter().map(|metric| v1::Metric {
-                name: metric.name,
-                value: Some(metric.value),
-            });
-            let metrics = metrics.collect();
+            let metrics = reply::metrics(agent.metrics());
             reply.whole("get_metrics", response::GetMetrics { metrics })
         }
         Type::GetLoggingLevel => {
@@ -149,50 +146,20 @@ fn read(agent: &Agent, kind: Type, accept: MediaType) -> Result<Answer, Answer> 
             reply.whole("get_resource_providers", none)
         }
         Type::Unknown => return Err(Answer::not_implemented("501 Not Implemented.")),
-        later => {
-            let name = later.as_str_name();
-            return Err(Answer::not_implemented(format!(
-                "Meseta does not do {name} yet"
-            )));
-        }
+        _ => return Err(reply.later()),
     })
 }
 
 /// An answer of the call's own type.
-struct Reply {
-    kind: Type,
-    accept: MediaType,
-}
-
-impl Reply {
-    fn with(&self, field: &str, part: &impl Piece) -> Answer {
-        let name = self.kind.as_str_name();
-        let number = response::Type::from_str_name(name).unwrap_or_default();
-        let composed = Compose::new::<Response>(self.accept)
-            .variant("type", name, number as i32)
-            .message(field, part)
-            .finish();
-        Answer::whole(StatusCode::OK, self.accept.header(), composed.0.into())
-    }
-
-    fn whole<M: Wire>(&self, field: &str, part: M) -> Answer {
-        self.with(field, &Whole(part))
-    }
-}
-
-fn flags(agent: &Agent) -> response::GetFlags {
-    let flags = agent.config.flags.iter().map(|(name, value)| v1::Flag {
-        name: name.clone(),
-        value: Some(value.clone()),
-    });
-    response::GetFlags {
-        flags: flags.collect(),
-    }
+fn reply(kind: Type, accept: MediaType) -> Reply<Response> {
+    let name = kind.as_str_name();
+    let number = response::Type::from_str_name(name).unwrap_or_default();
+    Reply::new(name, number as i32, accept)
 }
 
 async fn files(agent: &Arc<Agent>, call: Call, accept: MediaType) -> Result<Answer, Answer> {
     let kind = call.r#type();
-    let reply = Reply { kind, accept };
+    let reply = reply(kind, accept);
     if let Some(call) = call.list_files {
         let file_infos = agent.files.list(call.path).await?;
         return Ok(reply.whole("list_files", response::ListFiles { file_infos }));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 use super::{Agent, documents, executor, operator};
 use crate::answer::Answer;
@@ -56,11 +56,7 @@ fn document(agent: &Arc<Agent>, endpoint: &str, request: &Request) -> Answer {
             documents::containers(&agent.model.read(), usage, query.get("container_id"))
         }
         "flags" => crate::flags::document(&agent.config.flags),
-        "metrics" => {
-            let kind = HeaderValue::from_static(metrics::OPEN_METRICS_TYPE);
-            let body = metrics::open_metrics(&agent.metrics());
-            return Answer::whole(StatusCode::OK, kind, body.into());
-        }
+        "metrics" => return metrics::open_metrics(&agent.metrics()),
         "metrics/snapshot" => match metrics::check_timeout(query) {
             Ok(()) => metrics::snapshot(&agent.metrics()),
             Err(refused) => return refused,
@@ -78,8 +74,6 @@ fn document(agent: &Arc<Agent>, endpoint: &str, request: &Request) -> Answer {
 mod tests {
     use super::*;
     use crate::agent::{AgentApi, AgentConfig};
-    use crate::query::Query;
-    use crate::server::Cut;
 
     /// Every path in the table is answered by something, under both its names.
     #[tokio::test]
@@ -89,16 +83,7 @@ mod tests {
         let api = AgentApi::new(config, events);
         for endpoint in ENDPOINTS {
             for path in [format!("/{endpoint}"), format!("/slave(1)/{endpoint}/")] {
-                let request = Request {
-                    method: http::Method::GET,
-                    target: path.clone(),
-                    path: path.clone(),
-                    query: Query::default(),
-                    headers: http::HeaderMap::new(),
-                    body: bytes::Bytes::new(),
-                    cut: Cut::default(),
-                };
-                let answer = answer(&api.edge, request).await;
+                let answer = answer(&api.edge, Request::get(&path)).await;
                 assert_ne!(answer.status, StatusCode::NOT_FOUND, "{path}");
             }
         }

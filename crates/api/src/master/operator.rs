@@ -7,17 +7,15 @@ use meseta_master::event::{Event, OperatorCall, Question};
 use meseta_model::caller::Caller;
 use meseta_model::ids::{AgentId, FrameworkId, TaskId};
 use meseta_model::roles::Role;
-use meseta_proto::Wire;
-use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::master::call::Type;
 use meseta_proto::mesos::v1::master::{Call, Response, response};
 
 use super::{Master, views};
 use crate::answer::Answer;
 use crate::codec::Endpoint;
-use crate::compose::{Compose, Piece, Whole};
 use crate::negotiate::MediaType;
 use crate::query::Query;
+use crate::reply::{self, Reply};
 use crate::server::Request;
 use crate::{codec, logging, negotiate, version};
 
@@ -140,20 +138,19 @@ fn for_core(call: &Call, kind: Type) -> Option<OperatorCall> {
 /// Answers what changes nothing, and refuses by name what Meseta does not do yet.
 fn read(master: &Master, kind: Type, accept: MediaType) -> Result<Answer, Answer> {
     let model = &master.model;
-    let reply = Reply { kind, accept };
+    let reply = reply(kind, accept);
     Ok(match kind {
         Type::GetHealth => reply.whole("get_health", response::GetHealth { healthy: true }),
-        Type::GetFlags => reply.whole("get_flags", flags(master)),
+        Type::GetFlags => {
+            let flags = reply::flags(&master.config.flags);
+            reply.whole("get_flags", response::GetFlags { flags })
+        }
         Type::GetVersion => {
             let version_info = version::info();
             reply.whole("get_version", response::GetVersion { version_info })
         }
         Type::GetMetrics => {
-            let metrics = master.metrics().into_iter().map(|metric| v1::Metric {
-                name: metric.name,
-                value: Some(metric.value),
-            });
-            let metrics = metrics.collect();
+            let metrics = reply::metrics(master.metrics());
             reply.whole("get_metrics", response::GetMetrics { metrics })
         }
         Type::GetLoggingLevel => {
@@ -196,54 +193,15 @@ fn read(master: &Master, kind: Type, accept: MediaType) -> Result<Answer, Answer
         ),
         Type::GetQuota => reply.whole("get_quota", response::GetQuota::default()),
         Type::Unknown => return Err(Answer::not_implemented("501 Not Implemented.")),
-        later => {
-            let name = later.as_str_name();
-            return Err(Answer::not_implemented(format!(
-                "Meseta does not do {name} yet"
-            )));
-        }
+        _ => return Err(reply.later()),
     })
 }
 
 /// An answer of the call's own type.
-struct Reply {
-    kind: Type,
-    accept: MediaType,
-}
-
-impl Reply {
-    fn begin(&self) -> Compose {
-        let name = self.kind.as_str_name();
-        let number = response::Type::from_str_name(name).unwrap_or_default();
-        Compose::new::<Response>(self.accept).variant("type", name, number as i32)
-    }
-
-    fn end(&self, composed: Compose) -> Answer {
-        let body = composed.finish().0.into();
-        Answer::whole(StatusCode::OK, self.accept.header(), body)
-    }
-
-    fn bare(&self) -> Answer {
-        self.end(self.begin())
-    }
-
-    fn with(&self, field: &str, part: &impl Piece) -> Answer {
-        self.end(self.begin().message(field, part))
-    }
-
-    fn whole<M: Wire>(&self, field: &str, part: M) -> Answer {
-        self.with(field, &Whole(part))
-    }
-}
-
-fn flags(master: &Master) -> response::GetFlags {
-    let flags = master.config.flags.iter().map(|(name, value)| v1::Flag {
-        name: name.clone(),
-        value: Some(value.clone()),
-    });
-    response::GetFlags {
-        flags: flags.collect(),
-    }
+fn reply(kind: Type, accept: MediaType) -> Reply<Response> {
+    let name = kind.as_str_name();
+    let number = response::Type::from_str_name(name).unwrap_or_default();
+    Reply::new(name, number as i32, accept)
 }
 
 fn get_master(master: &Master) -> response::GetMaster {
@@ -258,7 +216,7 @@ fn get_master(master: &Master) -> response::GetMaster {
 
 async fn files(master: &Arc<Master>, call: Call, accept: MediaType) -> Result<Answer, Answer> {
     let kind = call.r#type();
-    let reply = Reply { kind, accept };
+    let reply = reply(kind, accept);
     if let Some(call) = call.list_files {
         let file_infos = master.files.list(call.path).await?;
         return Ok(reply.whole("list_files", response::ListFiles { file_infos }));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 use super::{Master, documents, operator, scheduler};
 use crate::answer::Answer;
@@ -106,11 +106,7 @@ fn document(master: &Arc<Master>, endpoint: &str, request: &Request) -> Answer {
     let document = match endpoint {
         "flags" => crate::flags::document(flags),
         "frameworks" => documents::frameworks(&model.read(), query),
-        "metrics" => {
-            let kind = HeaderValue::from_static(metrics::OPEN_METRICS_TYPE);
-            let body = metrics::open_metrics(&master.metrics());
-            return Answer::whole(StatusCode::OK, kind, body.into());
-        }
+        "metrics" => return metrics::open_metrics(&master.metrics()),
         "metrics/snapshot" => match metrics::check_timeout(query) {
             Ok(()) => metrics::snapshot(&master.metrics()),
             Err(refused) => return refused,
@@ -138,8 +134,6 @@ mod tests {
     use super::*;
     use crate::lead::Leadership;
     use crate::master::{MasterApi, MasterConfig};
-    use crate::query::Query;
-    use crate::server::Cut;
 
     /// Every path in the table is answered by something, under both its names.
     #[tokio::test]
@@ -150,16 +144,7 @@ mod tests {
         api.set_leadership(Leadership::Leading);
         for endpoint in ENDPOINTS {
             for path in [format!("/{endpoint}"), format!("/master/{endpoint}/")] {
-                let request = Request {
-                    method: http::Method::GET,
-                    target: path.clone(),
-                    path: path.clone(),
-                    query: Query::default(),
-                    headers: http::HeaderMap::new(),
-                    body: bytes::Bytes::new(),
-                    cut: Cut::default(),
-                };
-                let answer = answer(&api.edge, request).await;
+                let answer = answer(&api.edge, Request::get(&path)).await;
                 assert_ne!(answer.status, StatusCode::NOT_FOUND, "{path}");
             }
         }

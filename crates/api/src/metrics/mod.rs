@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use meseta_model::units;
 
 pub use later::LATER;
-pub(crate) use open::{CONTENT_TYPE as OPEN_METRICS_TYPE, document as open_metrics};
+pub(crate) use open::answer as open_metrics;
 pub(crate) use system::{stats, system};
 
 use crate::answer::Answer;

@@ -3,14 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use http::{HeaderValue, StatusCode};
+
 use super::{Kind, Metric};
+use crate::answer::Answer;
 
 /// The media type that scrapers ask for.
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The `/metrics` document. Slashes become underscores: `master/tasks_finished` is
+/// The answer of `/metrics`.
+pub(crate) fn answer(metrics: &[Metric]) -> Answer {
+    let kind = HeaderValue::from_static(CONTENT_TYPE);
+    Answer::whole(StatusCode::OK, kind, document(metrics).into())
+}
+
+/// The document. Slashes become underscores: `master/tasks_finished` is
 /// `mesos_master_tasks_finished_total`. Of two names that become one the first counts.
-pub(crate) fn document(metrics: &[Metric]) -> String {
+fn document(metrics: &[Metric]) -> String {
     let mut families = BTreeMap::new();
     for metric in metrics {
         families.entry(name(&metric.name)).or_insert(metric);

@@ -53,6 +53,22 @@ pub(crate) struct Request {
     pub(crate) cut: Cut,
 }
 
+#[cfg(test)]
+impl Request {
+    /// A GET of this path.
+    pub(crate) fn get(path: &str) -> Self {
+        Self {
+            method: Method::GET,
+            target: path.to_owned(),
+            path: path.to_owned(),
+            query: Query::default(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            cut: Cut::default(),
+        }
+    }
+}
+
 /// What stands behind a port.
 pub(crate) trait Edge: Send + Sync + 'static {
     /// Whether an actor of this name lives here.
