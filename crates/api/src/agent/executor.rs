@@ -93,7 +93,6 @@ async fn subscribe(
     let told = agent.clone();
     // From here on the core is told when the executor goes, also if it does not wait for its answer.
     let body = StreamBody::new(stream, move || {
-        told.phases.closed(&id);
         if told.streams.remove(&id).is_some() {
             tell(&told.events, Event::StreamClosed { stream: id });
         }

@@ -215,7 +215,6 @@ impl AgentApi {
 
     /// Ends an executor's stream behind what was written to it. No `StreamClosed` follows.
     pub fn close_stream(&self, stream: &StreamId) {
-        self.edge.phases.closed(stream);
         if let Some(stream) = self.edge.streams.remove(stream) {
             stream.end();
         }

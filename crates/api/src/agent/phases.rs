@@ -26,8 +26,8 @@ pub(super) struct Phases(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    streams: BTreeMap<StreamId, ContainerId>,
-    subscribed: BTreeSet<ContainerId>,
+    /// And over which stream, the last one.
+    subscribed: BTreeMap<ContainerId, StreamId>,
     terminating: BTreeSet<ContainerId>,
 }
 
@@ -54,33 +54,71 @@ impl Phases {
                 let Some(container) = container.and_then(ContainerId::from_wire) else {
                     return;
                 };
-                let mut state = self.lock();
-                state.subscribed.insert(container.clone());
-                state.streams.insert(stream.clone(), container);
+                self.lock().subscribed.insert(container, stream.clone());
             }
             Type::Shutdown => {
                 let mut state = self.lock();
-                if let Some(container) = state.streams.get(stream).cloned() {
-                    state.terminating.insert(container);
-                }
+                let mut runs = state.subscribed.iter();
+                let told = runs.find_map(|(run, over)| (over == stream).then(|| run.clone()));
+                state.terminating.extend(told);
             }
             _ => {}
         }
-    }
-
-    /// A stream is over; its run may not be.
-    pub(super) fn closed(&self, stream: &StreamId) {
-        self.lock().streams.remove(stream);
     }
 
     pub(super) fn of(&self, run: &ContainerId) -> Phase {
         let state = self.lock();
         if state.terminating.contains(run) {
             Phase::Terminating
-        } else if state.subscribed.contains(run) {
+        } else if state.subscribed.contains_key(run) {
             Phase::Running
         } else {
             Phase::Registering
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meseta_model::ids::{ExecutorId, FrameworkId};
+    use meseta_proto::mesos::v1::executor::event;
+
+    use super::*;
+
+    /// The edge hears that an executor hung up before the core does: nobody says of a stream that is
+    /// answered by then that it is over.
+    #[test]
+    fn of_each_run_the_last_stream_is_known_until_the_run_is_over() {
+        let (phases, run) = (Phases::default(), ContainerId::root("run"));
+        let subscribed = Event {
+            r#type: Some(Type::Subscribed.into()),
+            subscribed: Some(event::Subscribed {
+                container_id: Some(run.to_wire()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let shutdown = Event {
+            r#type: Some(Type::Shutdown.into()),
+            ..Default::default()
+        };
+        let (first, last) = (StreamId::new("s1"), StreamId::new("s2"));
+        assert_eq!(phases.of(&run), Phase::Registering);
+        phases.sent(&first, &subscribed);
+        phases.sent(&last, &subscribed);
+        let known: Vec<_> = phases.lock().subscribed.clone().into_iter().collect();
+        assert_eq!(known, [(run.clone(), last.clone())]);
+        phases.sent(&first, &shutdown);
+        assert_eq!(phases.of(&run), Phase::Running);
+        phases.sent(&last, &shutdown);
+        assert_eq!(phases.of(&run), Phase::Terminating);
+        phases.apply(&Delta::ExecutorCompleted {
+            framework: FrameworkId::from("f"),
+            executor: ExecutorId::from("e"),
+            container_id: run.clone(),
+        });
+        assert_eq!(phases.of(&run), Phase::Registering);
+        let state = phases.lock();
+        assert!(state.subscribed.is_empty() && state.terminating.is_empty());
     }
 }

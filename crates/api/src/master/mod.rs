@@ -202,7 +202,6 @@ impl MasterApi {
 
     /// Ends a scheduler's stream behind what was written to it. No `StreamClosed` follows.
     pub fn close_stream(&self, stream: &StreamId) {
-        self.edge.tallies.closed(stream);
         if let Some(stream) = self.edge.streams.remove(stream) {
             stream.end();
         }

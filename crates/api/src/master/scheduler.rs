@@ -120,7 +120,6 @@ fn subscribe(
 impl Master {
     /// The connection of a stream is gone. Unless the core ended the stream itself, it is told.
     fn stream_gone(self: Arc<Self>, stream: StreamId) {
-        self.tallies.closed(&stream);
         if self.streams.remove(&stream).is_none() {
             return;
         }

@@ -23,7 +23,7 @@ pub(super) struct Tallies(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     frameworks: BTreeMap<FrameworkId, Tally>,
-    /// Whose events go over a stream, or to a driver.
+    /// Whose events go over a stream, or to a driver: at most one of each per framework, the last.
     streams: BTreeMap<StreamId, FrameworkId>,
     drivers: BTreeMap<String, FrameworkId>,
     /// Whose offers are out, to tell an answer to one of them from an answer to anything.
@@ -34,6 +34,7 @@ struct State {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Tally {
     driver: Option<String>,
+    stream: Option<StreamId>,
     calls: BTreeMap<call::Type, u64>,
     events: BTreeMap<event::Type, u64>,
     operations: BTreeMap<Operation, u64>,
@@ -129,27 +130,17 @@ impl Tallies {
         }
     }
 
-    /// An event goes over a stream. The first one says whose it is.
+    /// An event goes over a stream, which may be over by now. The first one says whose it is.
     pub(super) fn sent_over(&self, stream: &StreamId, event: &Event) {
         let mut state = self.lock();
         if let Some(subscribed) = &event.subscribed {
-            let id = FrameworkId::from(&subscribed.framework_id);
-            if let Some(tally) = state.frameworks.get_mut(&id) {
-                // compat: of drivers it is not counted.
-                *tally.calls.entry(call::Type::Subscribe).or_default() += 1;
-            }
-            state.streams.insert(stream.clone(), id);
+            state.set_stream(&FrameworkId::from(&subscribed.framework_id), stream);
         }
         let offers = event.offers.as_ref().map_or(0, |part| part.offers.len());
         let id = state.streams.get(stream).cloned();
         if let Some(tally) = id.and_then(|id| state.frameworks.get_mut(&id)) {
             tally.sent(event.r#type(), offers);
         }
-    }
-
-    /// The stream is over.
-    pub(super) fn closed(&self, stream: &StreamId) {
-        self.lock().streams.remove(stream);
     }
 
     /// A message goes to a driver, or to whomever it may concern.
@@ -207,9 +198,28 @@ impl State {
         }
     }
 
+    /// A framework subscribed over this stream, and is told no more over the one before.
+    fn set_stream(&mut self, id: &FrameworkId, stream: &StreamId) {
+        let Some(tally) = self.frameworks.get_mut(id) else {
+            return;
+        };
+        // compat: of drivers it is not counted.
+        *tally.calls.entry(call::Type::Subscribe).or_default() += 1;
+        if let Some(old) = tally.stream.replace(stream.clone()) {
+            self.streams.remove(&old);
+        }
+        self.streams.insert(stream.clone(), id.clone());
+    }
+
     fn remove(&mut self, id: &FrameworkId) {
-        if let Some(driver) = self.frameworks.remove(id).and_then(|tally| tally.driver) {
+        let Some(tally) = self.frameworks.remove(id) else {
+            return;
+        };
+        if let Some(driver) = tally.driver {
             self.drivers.remove(&driver);
+        }
+        if let Some(stream) = tally.stream {
+            self.streams.remove(&stream);
         }
     }
 }
@@ -279,3 +289,52 @@ pub(super) const OPERATIONS: [Operation; 10] = [
     Operation::ShrinkVolume,
     Operation::Unreserve,
 ];
+
+#[cfg(test)]
+mod tests {
+    use meseta_master::view::FrameworkView;
+
+    use super::*;
+
+    fn framework(id: &FrameworkId) -> Delta {
+        Delta::Framework(Box::new(FrameworkView {
+            info: v1::FrameworkInfo {
+                id: Some(id.to_wire()),
+                ..Default::default()
+            },
+            pid: None,
+            state: FrameworkState::Registered,
+            active: true,
+            connected: true,
+            suppressed_roles: Vec::new(),
+            registered_time: 0.0,
+            reregistered_time: 0.0,
+            unregistered_time: None,
+        }))
+    }
+
+    /// The edge hears that a scheduler hung up before the core does, which may still be answering its
+    /// SUBSCRIBE: nobody says of such a stream that it is over.
+    #[test]
+    fn of_each_framework_one_stream_is_known() {
+        let (tallies, id) = (Tallies::default(), FrameworkId::from("f"));
+        let subscribed = |id: &FrameworkId| Event {
+            r#type: Some(event::Type::Subscribed.into()),
+            subscribed: Some(event::Subscribed {
+                framework_id: id.to_wire(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        tallies.apply(&framework(&id));
+        for stream in ["s1", "s2", "s3"] {
+            tallies.sent_over(&StreamId::new(stream), &subscribed(&id));
+        }
+        tallies.sent_over(&StreamId::new("s4"), &subscribed(&FrameworkId::from("g")));
+        let known: Vec<_> = tallies.lock().streams.clone().into_iter().collect();
+        assert_eq!(known, [(StreamId::new("s3"), id.clone())]);
+        assert_eq!(tallies.of(&id).calls[&call::Type::Subscribe], 3);
+        tallies.apply(&Delta::FrameworkForgotten(id));
+        assert!(tallies.lock().streams.is_empty());
+    }
+}
