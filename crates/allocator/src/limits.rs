@@ -45,3 +45,6 @@ pub const RE2_FRAME: usize = 4;
 /// asked at once: some hundredths of a microsecond each, 0.4 with thousands of quotas, so that nobody is
 /// held up for 5 ms. Whoever wants offers counts, asked about or not.
 pub const EXPLAINED_AT_ONCE: usize = 12_000;
+
+/// Agents about which it should be asked at once, however few want offers: a microsecond each.
+pub const EXPLAINED_AGENTS_AT_ONCE: usize = 1_000;

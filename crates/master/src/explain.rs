@@ -21,8 +21,8 @@ use v1::master::{Response, response};
 
 use crate::event::{Question, Timer};
 use crate::limits::{
-    EXPLAIN_PATIENCE_US, EXPLAIN_PAUSE_US, EXPLAINED_CLIENTS, EXPLAINED_PER_STEP, EXPLANATIONS,
-    QUESTIONS,
+    EXPLAIN_PATIENCE_US, EXPLAIN_PAUSE_US, EXPLAINED_AGENTS_PER_STEP, EXPLAINED_CLIENTS,
+    EXPLAINED_PER_STEP, EXPLANATIONS, QUESTIONS,
 };
 use crate::master::Reign;
 use crate::permissions;
@@ -150,7 +150,7 @@ impl Reign {
     fn explain_slice(&mut self, now_us: u64, asked: &mut Asked) -> bool {
         let active = self.allocator.counts().active_clients;
         let width = asked.clients.len().max(active).max(1);
-        let most = (EXPLAINED_PER_STEP / width).max(1);
+        let most = (EXPLAINED_PER_STEP / width).clamp(1, EXPLAINED_AGENTS_PER_STEP);
         let (agents, is_last) = match &asked.question.agent {
             Some(agent) => (vec![agent.clone()], true),
             None => self.agents_after(asked.last.as_ref(), most),

@@ -59,6 +59,9 @@ pub const RETRY_US: u64 = 1_000_000;
 /// further steps, so that none holds the core for 5 ms.
 pub const EXPLAINED_PER_STEP: usize = meseta_allocator::limits::EXPLAINED_AT_ONCE;
 
+/// Agents that one step explains; beyond it as above.
+pub const EXPLAINED_AGENTS_PER_STEP: usize = meseta_allocator::limits::EXPLAINED_AGENTS_AT_ONCE;
+
 /// Microseconds between two such steps.
 pub const EXPLAIN_PAUSE_US: u64 = 1_000;
 

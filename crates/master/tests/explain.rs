@@ -153,6 +153,21 @@ fn a_large_question_is_answered_little_by_little() {
     assert_eq!(world.mono_us, (2 * most - 1) * limits::EXPLAIN_PAUSE_US);
 }
 
+/// `EXPLAINED_AGENTS_PER_STEP`: many agents take several steps, however few frameworks there are.
+#[test]
+fn many_agents_are_explained_little_by_little() {
+    let agents = limits::EXPLAINED_AGENTS_PER_STEP + 1;
+    let mut world = world(agents, 1);
+    assert_eq!(answers(&ask(&mut world, 1, Question::default())), []);
+    world.mono_us += limits::EXPLAIN_PAUSE_US;
+    let effects = world.step(Event::TimerFired(Timer::Explain));
+    let [(1, answer)] = &answers(&effects)[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(counted(answer), agents as u64);
+    assert!(!answer.cut());
+}
+
 /// `EXPLAIN_PATIENCE_US`: then whoever asks gets what was found.
 #[test]
 fn nobody_waits_for_everything() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use meseta_allocator::limits::EXPLAINED_AT_ONCE;
+use meseta_allocator::limits::{EXPLAINED_AGENTS_AT_ONCE, EXPLAINED_AT_ONCE};
 use meseta_allocator::{AgentProfile, Config, Explanation, FrameworkProfile, Used};
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{
@@ -276,7 +276,7 @@ fn explain_steps(cluster: &mut Cluster, rows: &mut Rows<'_>, names: [&str; 2]) {
     } = rows.size;
     let ids = cluster.frameworks.iter().cloned().enumerate();
     let clients: Vec<_> = ids.map(|(at, id)| (id, role(at, roles))).collect();
-    let most = (EXPLAINED_AT_ONCE / frameworks).max(1);
+    let most = (EXPLAINED_AT_ONCE / frameworks).clamp(1, EXPLAINED_AGENTS_AT_ONCE);
     for (name, count) in names.into_iter().zip([1, frameworks]) {
         let (mut steps_ms, mut offered) = (Vec::new(), 0);
         for agents in cluster.agents.chunks(most) {
