@@ -86,8 +86,9 @@ impl Purse {
 
     /// What operations made, and what nothing was done with.
     fn split(self) -> (Resources, Resources) {
-        let made = (self.left.clone() + &self.resized).saturating_sub(&self.offered);
-        let unused = self.left.saturating_sub(&made);
+        let all = self.left + &self.resized;
+        let made = all.saturating_sub(&self.offered);
+        let unused = all.saturating_sub(&made);
         (made.unallocated(), unused.unallocated())
     }
 }

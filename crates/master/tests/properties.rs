@@ -103,7 +103,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn operate(scheduler: impl Strategy<Value = usize>) -> impl Strategy<Value = Action> {
-    let kinds = prop::collection::vec(0..5_usize, 1..8);
+    let kinds = prop::collection::vec(0..7_usize, 1..8);
     (scheduler, kinds, prop::bool::weighted(0.3))
         .prop_map(|(s, kinds, named)| Action::Operate(s, kinds, named))
 }

@@ -438,6 +438,7 @@ scripts! {
     registry_gc
     removal_retried
     settled
+    shrink
     subscribe
     unreachable
     updates

@@ -60,6 +60,19 @@ pub(super) fn next_operation(
             operation.destroy = Some(Destroy { volumes });
             Type::Destroy
         }
+        4 => {
+            let volume = wire(volume?.clone().into()).remove(0);
+            let subtract = v1::value::Scalar { value: 10.0 };
+            operation.shrink_volume = Some(ShrinkVolume { volume, subtract });
+            Type::ShrinkVolume
+        }
+        5 => {
+            let volume = wire(volume?.clone().into()).remove(0);
+            let addition = left.iter().find(space)?.clone();
+            let addition = wire(addition.into()).remove(0);
+            operation.grow_volume = Some(GrowVolume { volume, addition });
+            Type::GrowVolume
+        }
         _ => {
             let shared = volume.is_some_and(Resource::is_shared);
             let mut used = left.reserved().filter(|one| one.name().as_str() == "cpus");

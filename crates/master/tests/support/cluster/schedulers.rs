@@ -222,7 +222,7 @@ impl Cluster {
             {
                 left = after;
             }
-            operation.id = (named && *kind < 4).then(|| v1::OperationId {
+            operation.id = (named && *kind < 6).then(|| v1::OperationId {
                 value: format!("o{number}"),
             });
             operations.push(operation);
