@@ -135,15 +135,15 @@ impl Reign {
                 .map(|(framework, role)| (framework.id.clone(), role.clone()))
                 .collect();
         };
-        if let Some(role) = &asked.role {
-            return vec![(id.clone(), role.clone())];
-        }
-        let Some(framework) = self.frameworks.get(id) else {
-            return vec![(id.clone(), Role::default())];
+        let known = self.frameworks.get(id);
+        let roles = match (&asked.role, known) {
+            (Some(role), _) => vec![role.clone()],
+            (None, Some(framework)) => framework.roles.iter().cloned().collect(),
+            (None, None) => vec![Role::default()],
         };
-        let roles = framework.roles.iter();
-        let seen = roles.filter(|role| permissions::view(caller, framework, role));
-        seen.map(|role| (id.clone(), role.clone())).collect()
+        let is_seen = |role: &Role| known.is_none_or(|it| permissions::view(caller, it, role));
+        let roles = roles.into_iter().filter(is_seen);
+        roles.map(|role| (id.clone(), role)).collect()
     }
 
     /// Explains as many more agents as one step may take. Whether those were the last ones.
