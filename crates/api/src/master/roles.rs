@@ -75,19 +75,23 @@ pub(super) fn add_amounts(amounts: &mut Amounts, resources: &Resources) {
     }
 }
 
-/// Quota counts what is allocated unreserved, and every reservation; revocable resources never.
+/// What a role itself consumes of its quota: what is allocated unreserved, and every reservation;
+/// revocable resources never.
+fn own(role: &Role) -> Resources {
+    let mut own = role.allocated.unreserved().non_revocable();
+    own += &role.reserved;
+    own
+}
+
+/// Adds what each role consumes to itself and to those above it that are known.
 fn consume(roles: &mut BTreeMap<RoleName, Role>) {
     let own: Vec<(RoleName, Resources)> = roles
         .iter()
-        .map(|(name, role)| {
-            let mut own = role.allocated.unreserved().non_revocable();
-            own += &role.reserved;
-            (name.clone(), own)
-        })
+        .map(|(name, role)| (name.clone(), own(role)))
         .collect();
-    for (name, role) in roles.iter_mut() {
-        for (other, consumed) in &own {
-            if other.is_or_is_below(name) {
+    for (name, consumed) in &own {
+        for above in std::iter::once(name.as_str()).chain(name.ancestors()) {
+            if let Some(role) = roles.get_mut(&RoleName::new(above)) {
                 add_amounts(&mut role.consumed, consumed);
             }
         }
@@ -100,5 +104,49 @@ pub(super) fn subscribed(info: &v1::FrameworkInfo) -> Vec<&str> {
         vec![info.role()]
     } else {
         info.roles.iter().map(String::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `7/0/1` for 701, which is below `7/0` and `7`.
+    fn path(number: usize) -> String {
+        let digits: Vec<String> = number.to_string().chars().map(String::from).collect();
+        digits.join("/")
+    }
+
+    #[test]
+    fn a_role_consumes_what_it_and_every_role_below_it_does() {
+        let names = (0..1_000)
+            .map(path)
+            .chain(["*", "1-0", "70"].map(String::from));
+        let mut roles: BTreeMap<RoleName, Role> = names
+            .enumerate()
+            .map(|(number, name)| {
+                let number = number as f64;
+                let role = Role {
+                    allocated: Resources::of(&[("cpus", number * 0.1), ("mem", number)]),
+                    reserved: Resources::of(&[("disk", number * 0.001)]),
+                    ..Role::default()
+                };
+                (RoleName::new(name), role)
+            })
+            .collect();
+        assert_eq!(roles.len(), 1_003);
+        consume(&mut roles);
+        for (name, role) in &roles {
+            let mut expected = Amounts::new();
+            for (other, role) in &roles {
+                if other.is_or_is_below(name) {
+                    add_amounts(&mut expected, &own(role));
+                }
+            }
+            assert_eq!(role.consumed, expected, "{name}");
+        }
+        let one = &roles[&RoleName::from("1")].consumed;
+        let sum: usize = 1 + (10..20).sum::<usize>() + (100..200).sum::<usize>();
+        assert_eq!(one["mem"], sum as f64);
     }
 }
