@@ -49,6 +49,8 @@ pub enum Event {
     Received(Box<executor::Event>),
     /// The subscription ended, or could not be made.
     Disconnected,
+    /// The agent is there and did not take a call; the subscription was ended for it.
+    Refused,
     /// The task's first process runs.
     TaskStarted,
     /// The task's first process could not be started.
@@ -70,7 +72,7 @@ pub enum Event {
 pub enum Timer {
     /// Try to subscribe again.
     Subscribe,
-    /// The agent has had its time to come back.
+    /// The agent has had its time to come back, or to take the first SUBSCRIBE.
     Recovery,
     /// SIGTERM has had its grace.
     KillGrace,
@@ -211,7 +213,7 @@ impl CommandExecutor {
     fn received(&mut self, now: Now, event: executor::Event, out: &mut Out) {
         use executor::event::Type;
         match event.r#type() {
-            Type::Subscribed => self.subscribed(event, out),
+            Type::Subscribed => self.subscribed(now, event, out),
             Type::Launch => {
                 if let Some(launch) = event.launch {
                     self.launch(now, launch.task, out);
@@ -248,11 +250,14 @@ impl CommandExecutor {
         }
     }
 
-    fn subscribed(&mut self, event: executor::Event, out: &mut Out) {
+    fn subscribed(&mut self, now: Now, event: executor::Event, out: &mut Out) {
         self.connected = true;
         self.backoff_us = RESUBSCRIBE_FIRST_US;
         out.cancel_timer(Timer::Recovery);
         out.cancel_timer(Timer::Subscribe);
+        if self.phase == Phase::Over {
+            self.linger(now, out);
+        }
         if let Some(subscribed) = event.subscribed {
             self.sends_killing_state = subscribed
                 .framework_info
@@ -401,8 +406,14 @@ impl CommandExecutor {
         self.leaving = true;
         out.cancel_timer(Timer::KillGrace);
         out.cancel_timer(Timer::MaxCompletion);
-        out.set_timer(Timer::Linger, now.mono_us.saturating_add(LINGER_US));
+        if self.connected {
+            self.linger(now, out);
+        }
         self.update(now, &id, state, reason, message, out);
+    }
+
+    fn linger(&self, now: Now, out: &mut Out) {
+        out.set_timer(Timer::Linger, now.mono_us.saturating_add(LINGER_US));
     }
 
     fn acknowledged(&mut self, ack: &executor::event::Acknowledged, out: &mut Out) {
@@ -422,22 +433,25 @@ impl CommandExecutor {
         }
     }
 
-    fn disconnected(&mut self, now: Now, out: &mut Out) {
+    fn disconnected(&mut self, now: Now, agent_is_there: bool, out: &mut Out) {
         let was_connected = std::mem::replace(&mut self.connected, false);
         if was_connected {
-            if !self.config.checkpoint {
+            if !self.config.checkpoint && !agent_is_there {
                 // Nobody will take this task up again: an agent that comes back does not know it.
                 out.push(Effect::Exit { code: 1 });
                 return;
             }
-            out.set_timer(
-                Timer::Recovery,
-                now.mono_us.saturating_add(self.config.recovery_timeout_us),
-            );
+            out.cancel_timer(Timer::Linger);
+            self.await_agent(now, out);
         }
         let pause = self.rng.below(self.backoff_us) + 1;
         self.backoff_us = (self.backoff_us * 2).min(self.config.backoff_max_us.max(1));
         out.set_timer(Timer::Subscribe, now.mono_us.saturating_add(pause));
+    }
+
+    fn await_agent(&self, now: Now, out: &mut Out) {
+        let until_us = now.mono_us.saturating_add(self.config.recovery_timeout_us);
+        out.set_timer(Timer::Recovery, until_us);
     }
 
     fn timer(&mut self, now: Now, timer: Timer, out: &mut Out) {
@@ -522,9 +536,13 @@ impl Core for CommandExecutor {
 
     fn step(&mut self, now: Now, event: Event, out: &mut Out) {
         match event {
-            Event::Started => self.subscribe(out),
+            Event::Started => {
+                self.await_agent(now, out);
+                self.subscribe(out);
+            }
             Event::Received(event) => self.received(now, *event, out),
-            Event::Disconnected => self.disconnected(now, out),
+            Event::Disconnected => self.disconnected(now, false, out),
+            Event::Refused => self.disconnected(now, true, out),
             Event::TaskStarted => self.task_started(now, out),
             Event::TaskStartFailed { message } => {
                 let reason = Some(Reason::CommandExecutorFailed);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use meseta_client::{Calls, ExecutorClient, Retry};
+use meseta_client::{Calls, ClientError, ExecutorClient, Retry};
 use meseta_executor::command::{CommandExecutor, Config, Effect, Event};
 use meseta_model::units;
 use meseta_proto::mesos::v1::executor;
@@ -99,7 +99,7 @@ fn duration_us(
 /// Runs until the task is over and acknowledged, or nobody is left; gives the exit code.
 pub async fn run(environment: Environment) -> u8 {
     let (events, received) = mpsc::channel(EVENTS);
-    let (_, finished) = mpsc::channel(1);
+    let (_, finished) = mpsc::unbounded_channel();
     // The channel has room: nothing was sent yet.
     let _ = events.try_send(Event::Started);
     let performer = Performer {
@@ -180,45 +180,62 @@ impl Performer {
         };
         let events = self.events.clone();
         self.subscription = Some(tokio::spawn(async move {
-            if let Err(error) = follow(&client, &call, queued, &events).await {
-                tracing::debug!(%error, "the subscription ended");
-            }
+            let end = follow(&client, &call, queued, &events).await;
             // Nobody listens any more only when the process is about to end.
-            let _ = events.send(Event::Disconnected).await;
+            let _ = events.send(end).await;
         }));
     }
 }
 
-/// One subscription, from its call to its end.
+/// One subscription, from its call to its end, which it gives.
 async fn follow(
     client: &ExecutorClient,
     call: &executor::Call,
     mut queued: mpsc::UnboundedReceiver<executor::Call>,
     events: &mpsc::Sender<Event>,
-) -> Result<(), meseta_client::ClientError> {
-    let mut subscription = client.subscribe(call).await?;
+) -> Event {
+    let ended = |error: ClientError| {
+        tracing::debug!(%error, "the subscription ended");
+        Event::Disconnected
+    };
+    let mut subscription = match client.subscribe(call).await {
+        Ok(subscription) => subscription,
+        Err(error) => return ended(error),
+    };
+    let (refuse, mut refused) = mpsc::channel(1);
     loop {
         tokio::select! {
-            event = subscription.events.next() => match event? {
-                Some(event) => {
+            event = subscription.events.next() => match event {
+                Ok(Some(event)) => {
                     let _ = events.send(Event::Received(Box::new(event))).await;
                 }
-                None => return Ok(()),
+                Ok(None) => return Event::Disconnected,
+                Err(error) => return ended(error),
             },
-            Some(call) = queued.recv() => send(&subscription.calls, &call).await?,
+            Some(call) = queued.recv() => {
+                if let Err(error) = send(&subscription.calls, &call, &refuse).await {
+                    return ended(error);
+                }
+            }
+            Some(()) = refused.recv() => return Event::Refused,
         }
     }
 }
 
-/// Puts a call on its way; its answer is looked at elsewhere, so that the next one need not wait.
+/// Puts a call on its way; its answer is looked at elsewhere, so that the next one need not wait. If it
+/// is not taken, all must be said again: later calls may have been taken, in the wrong order.
 async fn send(
     calls: &Calls<executor::Call>,
     call: &executor::Call,
-) -> Result<(), meseta_client::ClientError> {
+    refuse: &mpsc::Sender<()>,
+) -> Result<(), ClientError> {
     let sent = calls.send(call).await?;
+    let refuse = refuse.clone();
     tokio::spawn(async move {
         if let Err(error) = sent.accepted().await {
             tracing::warn!(%error, "the agent did not take a call");
+            // One is enough.
+            let _ = refuse.try_send(());
         }
     });
     Ok(())

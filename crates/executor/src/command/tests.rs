@@ -8,6 +8,16 @@ use super::{CommandExecutor, Config, Effect, Event, LINGER_US, Timer};
 
 const SECOND: u64 = 1_000_000;
 
+/// What a start asks for.
+const STARTED: [&str; 2] = ["set Recovery +900000000us", "subscribe tasks=0 updates=0"];
+
+/// And the end of a subscription, with its random pause.
+const LOST: [&str; 3] = [
+    "cancel Linger",
+    "set Recovery +900000000us",
+    "set Subscribe +8834us",
+];
+
 /// Drives one executor and tells what it asked for in short words.
 struct Story {
     core: CommandExecutor,
@@ -83,13 +93,8 @@ impl Story {
     }
 
     fn subscribed(&mut self) {
-        let event = executor::Event {
-            r#type: Some(executor::event::Type::Subscribed as i32),
-            subscribed: Some(executor::event::Subscribed::default()),
-            ..Default::default()
-        };
         let expected = ["cancel Recovery", "cancel Subscribe"];
-        self.check(Event::Received(Box::new(event)), &expected);
+        self.check(Event::Received(Box::new(subscribed())), &expected);
     }
 
     fn launch(&mut self, task: v1::TaskInfo, expected: &[&str]) {
@@ -103,7 +108,7 @@ impl Story {
 
     fn running() -> Self {
         let mut story = Self::new(true);
-        story.check(Event::Started, &["subscribe tasks=0 updates=0"]);
+        story.check(Event::Started, &STARTED);
         story.subscribed();
         story.launch(task(), &["send TaskStarting ", "start t1"]);
         story.check(Event::TaskStarted, &["send TaskRunning "]);
@@ -213,7 +218,7 @@ fn a_kill_escalates_after_its_grace_and_a_later_one_may_only_shorten_it() {
 #[test]
 fn a_kill_that_overtakes_the_start_reaches_the_process_once_it_runs() {
     let mut story = Story::new(true);
-    story.check(Event::Started, &["subscribe tasks=0 updates=0"]);
+    story.check(Event::Started, &STARTED);
     story.subscribed();
     story.launch(task(), &["send TaskStarting ", "start t1"]);
     story.kill(None, &["cancel MaxCompletion", "set KillGrace +3000000us"]);
@@ -227,31 +232,58 @@ fn a_kill_that_overtakes_the_start_reaches_the_process_once_it_runs() {
 fn an_agent_that_goes_away_gets_everything_unacknowledged_again() {
     let mut story = Story::running();
     story.core.rng = meseta_model::rng::Rng::new(0);
-    story.check(
-        Event::Disconnected,
-        &["set Recovery +900000000us", "set Subscribe +8834us"],
-    );
-    let expected: Vec<&str> = FINISH.to_vec();
-    story.check(
-        Event::TaskExited {
-            status: WaitStatus::exited(0),
-        },
-        &expected,
-    );
+    story.check(Event::Disconnected, &LOST);
+    let exited = Event::TaskExited {
+        status: WaitStatus::exited(0),
+    };
+    // The time to wait for its acknowledgement begins when there is somebody to give it.
+    story.check(exited, &["cancel KillGrace", "cancel MaxCompletion"]);
     story.check(
         Event::TimerFired(Timer::Subscribe),
         &["subscribe tasks=1 updates=3"],
     );
+    let expected = [
+        "cancel Recovery",
+        "cancel Subscribe",
+        "set Linger +60000000us",
+    ];
+    story.check(Event::Received(Box::new(subscribed())), &expected);
+    story.core.rng = meseta_model::rng::Rng::new(0);
+    story.check(Event::Disconnected, &LOST);
+}
+
+#[test]
+fn a_call_that_is_not_taken_is_said_again_with_or_without_checkpoint() {
+    for checkpoint in [true, false] {
+        let mut story = Story::new(checkpoint);
+        story.check(Event::Started, &STARTED);
+        story.subscribed();
+        story.launch(task(), &["send TaskStarting ", "start t1"]);
+        story.core.rng = meseta_model::rng::Rng::new(0);
+        story.check(Event::Refused, &LOST);
+        story.check(
+            Event::TimerFired(Timer::Subscribe),
+            &["subscribe tasks=1 updates=1"],
+        );
+    }
+}
+
+#[test]
+fn an_agent_that_never_answers_is_not_waited_for_for_ever() {
+    for checkpoint in [true, false] {
+        let mut story = Story::new(checkpoint);
+        story.check(Event::Started, &STARTED);
+        story.core.rng = meseta_model::rng::Rng::new(0);
+        story.check(Event::Disconnected, &["set Subscribe +8834us"]);
+        story.check(Event::TimerFired(Timer::Recovery), &["Exit { code: 1 }"]);
+    }
 }
 
 #[test]
 fn what_happens_while_it_subscribes_is_said_once_it_is_subscribed() {
     let mut story = Story::running();
     story.core.rng = meseta_model::rng::Rng::new(0);
-    story.check(
-        Event::Disconnected,
-        &["set Recovery +900000000us", "set Subscribe +8834us"],
-    );
+    story.check(Event::Disconnected, &LOST);
     story.check(
         Event::TimerFired(Timer::Subscribe),
         &["subscribe tasks=1 updates=2"],
@@ -259,20 +291,21 @@ fn what_happens_while_it_subscribes_is_said_once_it_is_subscribed() {
     let exited = Event::TaskExited {
         status: WaitStatus::exited(0),
     };
-    story.check(exited, &FINISH);
-    let event = executor::Event {
-        r#type: Some(executor::event::Type::Subscribed as i32),
-        ..Default::default()
-    };
+    story.check(exited, &["cancel KillGrace", "cancel MaxCompletion"]);
     let said = "send TaskFinished Command exited with status 0";
-    let expected = ["cancel Recovery", "cancel Subscribe", said];
-    story.check(Event::Received(Box::new(event)), &expected);
+    let expected = [
+        "cancel Recovery",
+        "cancel Subscribe",
+        "set Linger +60000000us",
+        said,
+    ];
+    story.check(Event::Received(Box::new(subscribed())), &expected);
 }
 
 #[test]
 fn without_checkpoint_nobody_waits_for_a_lost_agent() {
     let mut story = Story::new(false);
-    story.check(Event::Started, &["subscribe tasks=0 updates=0"]);
+    story.check(Event::Started, &STARTED);
     story.subscribed();
     story.check(Event::Disconnected, &["Exit { code: 1 }"]);
 }
@@ -280,7 +313,7 @@ fn without_checkpoint_nobody_waits_for_a_lost_agent() {
 #[test]
 fn a_task_past_its_completion_time_fails_for_that_reason() {
     let mut story = Story::new(true);
-    story.check(Event::Started, &["subscribe tasks=0 updates=0"]);
+    story.check(Event::Started, &STARTED);
     story.subscribed();
     let max_completion_time = Some(v1::DurationInfo {
         nanoseconds: 2_000_000_000,
@@ -322,7 +355,7 @@ fn a_task_past_its_completion_time_fails_for_that_reason() {
 #[test]
 fn what_it_cannot_honour_fails_the_task_by_name() {
     let mut story = Story::new(true);
-    story.check(Event::Started, &["subscribe tasks=0 updates=0"]);
+    story.check(Event::Started, &STARTED);
     story.subscribed();
     let checked = v1::TaskInfo {
         health_check: Some(v1::HealthCheck::default()),
@@ -348,7 +381,7 @@ fn a_second_task_is_refused_and_the_first_goes_on() {
 #[test]
 fn shutdown_without_a_task_ends_at_once_and_lingering_is_bounded() {
     let mut story = Story::new(true);
-    story.check(Event::Started, &["subscribe tasks=0 updates=0"]);
+    story.check(Event::Started, &STARTED);
     story.subscribed();
     let event = executor::Event {
         r#type: Some(executor::event::Type::Shutdown as i32),
@@ -373,4 +406,12 @@ fn shutdown_without_a_task_ends_at_once_and_lingering_is_bounded() {
             .map(|u| u.update.status.state()),
         Some(TaskState::TaskFinished)
     );
+}
+
+fn subscribed() -> executor::Event {
+    executor::Event {
+        r#type: Some(executor::event::Type::Subscribed as i32),
+        subscribed: Some(executor::event::Subscribed::default()),
+        ..Default::default()
+    }
 }
