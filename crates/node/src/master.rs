@@ -89,7 +89,7 @@ pub async fn start(mut config: Config) -> Result<RunningMaster, StartError> {
     tokio::spawn(heard);
     coordinator.campaign().map_err(other)?;
 
-    let (_, finished) = mpsc::channel(1);
+    let (_, finished) = mpsc::unbounded_channel();
     let watched = Watched::new(Master::new(config.core), api.clone());
     let performer = Performer {
         api,

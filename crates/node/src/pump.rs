@@ -32,8 +32,10 @@ pub struct Pump<C: Core, K, P> {
     pub clock: Clock,
     /// Events of the core. The loop ends when nobody can send any more.
     pub events: mpsc::Receiver<C::Event>,
-    /// Finished writes; closed for cores without a disk.
-    pub finished: mpsc::Receiver<Finished>,
+    /// Finished writes; closed for cores without a disk. Bounded by the writes under way: without room for
+    /// more ([`Driver::has_room`]) no event is taken. A bound of its own could stop the disk while the
+    /// loop waits for it.
+    pub finished: mpsc::UnboundedReceiver<Finished>,
     /// Who does it.
     pub performer: P,
 }
@@ -90,5 +92,105 @@ impl<C: Core, K: Ord + Clone, P: Perform<C>> Pump<C, K, P> {
             Ok(()) => self.driver.persisted(now, seq, out),
             Err(error) => self.driver.persist_failed(now, seq, error, out),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use meseta_model::step::{Effects, Now, Write};
+    use meseta_runtime::{Disk, Files};
+
+    use super::*;
+
+    /// More than any queue on the way has room for.
+    const WRITES: usize = 30_000;
+
+    /// Asks for many writes in one step, as when an executor with many tasks ends.
+    #[derive(Default)]
+    struct Burst {
+        durable: usize,
+    }
+
+    enum Happened {
+        Begin,
+        Persisted,
+    }
+
+    impl Core for Burst {
+        type Event = Happened;
+        type Timer = ();
+        type Effect = ();
+
+        fn step(&mut self, _: Now, event: Happened, out: &mut Effects<(), ()>) {
+            match event {
+                Happened::Begin => {
+                    for at in 0..WRITES {
+                        out.persist(vec![Write::Append {
+                            path: format!("file-{}", at % 8),
+                            bytes: Bytes::from_static(b"x"),
+                        }]);
+                    }
+                }
+                Happened::Persisted => {
+                    self.durable += 1;
+                    if self.durable == WRITES {
+                        out.push(());
+                    }
+                }
+            }
+        }
+
+        fn timer_fired((): ()) -> Happened {
+            Happened::Begin
+        }
+
+        fn persisted(_: Seq) -> Option<Happened> {
+            Some(Happened::Persisted)
+        }
+    }
+
+    struct OnDisk {
+        disk: Disk,
+        is_over: bool,
+    }
+
+    impl Perform<Burst> for OnDisk {
+        fn perform(&mut self, output: Output<Burst>) {
+            match output {
+                Output::Persist { seq, writes } => {
+                    self.disk.persist(seq, writes).expect("a disk");
+                }
+                Output::Effect(()) => self.is_over = true,
+                Output::Propose { .. } => {}
+            }
+        }
+
+        fn is_over(&self) -> bool {
+            self.is_over
+        }
+    }
+
+    #[tokio::test]
+    async fn one_step_may_ask_for_any_number_of_writes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let files = Files::open(directory.path()).expect("files");
+        let (finish, finished) = mpsc::unbounded_channel();
+        let disk = Disk::start(files, move |completion| {
+            let _ = finish.send((completion.seq, completion.result));
+        });
+        let (events, received) = mpsc::channel(1);
+        events.send(Happened::Begin).await.unwrap_or_default();
+        let pump = Pump {
+            driver: Driver::new(Burst::default(), |(): &()| None::<()>),
+            clock: Clock::start(),
+            events: received,
+            finished,
+            performer: OnDisk {
+                disk: disk.expect("a disk"),
+                is_over: false,
+            },
+        };
+        assert!(pump.run().await.is_over);
     }
 }

@@ -5,7 +5,7 @@
 //! from the disk's thread in the order of the requests, each exactly once.
 
 use std::fmt;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use meseta_model::step::{Seq, Write};
@@ -30,7 +30,7 @@ pub struct DiskStopped;
 
 /// A handle on the thread. Dropping it performs what was asked for so far, then stops the thread.
 pub struct Disk {
-    queue: Option<SyncSender<Request>>,
+    queue: Option<Sender<Request>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,7 +54,7 @@ impl Disk {
     where
         S: Storage + Send + 'static,
     {
-        let (queue, requests) = sync_channel(limits::QUEUED_REQUESTS);
+        let (queue, requests) = channel();
         let thread = std::thread::Builder::new()
             .name("disk".to_owned())
             .spawn(move || serve(Flusher::new(storage), &requests, done))?;
@@ -64,8 +64,8 @@ impl Disk {
         })
     }
 
-    /// Asks for a request to be performed. Blocks while [`limits::QUEUED_REQUESTS`] wait, which a loop
-    /// that heeds [`crate::Driver::has_room`] never meets.
+    /// Asks for a request to be performed, and never waits. What is asked for and not done is bounded by
+    /// the caller: a loop that heeds [`crate::Driver::has_room`] takes no event while much is under way.
     ///
     /// # Errors
     /// If the thread is gone; then nothing will be reported for this request.
