@@ -17,7 +17,10 @@ use meseta_model::container::ContainerReport;
 use meseta_model::ids::ContainerId;
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::v1;
-use meseta_runtime::{Clock, Disk, Driver, EntryContent, Files, Output, TreeLimits, read_tree};
+use meseta_runtime::{
+    Clock, Disk, Driver, EntryContent, Files, History, Output, TreeLimits, limits as meta_limits,
+    read_tree,
+};
 use tokio::sync::{mpsc, watch};
 
 use crate::containers::{self, Containers, Reports};
@@ -27,6 +30,19 @@ use crate::pump::{Finished, Perform, Pump};
 use crate::running::{Running, last_words, later};
 use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
 use crate::trash::Trash;
+
+/// What is read of `meta/` at a start: all that may still run, and of the runs that are over, which stay
+/// for `gc_delay`, so many of the newest; more are not shown by any endpoint's history either.
+const META: TreeLimits = TreeLimits {
+    file_bytes: meta_limits::TREE_FILE_BYTES,
+    bytes: meta_limits::TREE_BYTES,
+    entries: meta_limits::TREE_ENTRIES,
+    depth: meta_limits::TREE_DEPTH,
+    history: Some(History {
+        marker: "executor.sentinel",
+        whole: 1_000,
+    }),
+};
 
 /// How long [`RunningAgent::shut_down`] waits for executors to end by themselves.
 const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
@@ -93,7 +109,7 @@ pub async fn start_with(
     let lock = lock(&work_dir).await?;
     config.core.validate().map_err(other)?;
     let meta = work_dir.join("meta");
-    let entries = read_tree(&meta, &TreeLimits::default()).map_err(other)?;
+    let entries = read_tree(&meta, &META).map_err(other)?;
     let (listener, bound) = listen(config.listen).await?;
     let own = advertised(config.advertise, bound);
     let started = started(&config, own, entries)?;
@@ -212,12 +228,12 @@ fn started(
 }
 
 /// The disk's thread over `meta`, and where its finished writes come out.
-fn start_disk(meta: &Path) -> Result<(Disk, mpsc::Receiver<Finished>), StartError> {
-    let (finish, finished) = mpsc::channel(EVENTS);
+fn start_disk(meta: &Path) -> Result<(Disk, mpsc::UnboundedReceiver<Finished>), StartError> {
+    let (finish, finished) = mpsc::unbounded_channel();
     let files = Files::open(meta).map_err(StartError::path(meta))?;
     let done = move |completion: meseta_runtime::Completion| {
         // The receiver is gone only when the agent has ended.
-        let _ = finish.blocking_send((completion.seq, completion.result));
+        let _ = finish.send((completion.seq, completion.result));
     };
     Ok((Disk::start(files, done).map_err(other)?, finished))
 }

@@ -37,4 +37,4 @@ pub use files::Files;
 pub use group::{Flusher, Request};
 pub use memory::MemoryFiles;
 pub use storage::Storage;
-pub use tree::{Entry, EntryContent, TreeError, TreeLimits, read_tree};
+pub use tree::{Entry, EntryContent, History, TreeError, TreeLimits, read_tree};

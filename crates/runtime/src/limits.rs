@@ -1,5 +1,7 @@
 //! Every bound of this room, by name.
 
+use std::time::Duration;
+
 /// Timers that one [`crate::Driver::fire_due`] fires; the rest stay due and
 /// [`crate::Driver::next_timer`] keeps naming them, so that a flood of timers cannot starve events.
 pub const TIMERS_PER_CALL: usize = 256;
@@ -15,9 +17,6 @@ pub const WRITES_UNDER_WAY: usize = 1_024;
 /// which every write counts as failed: an effect may then be dropped without need, but never released
 /// after a failure.
 pub const FAILED_WRITES: usize = 1_024;
-
-/// Requests that wait in a [`crate::Disk`]; the next one blocks its caller until a flush is done.
-pub const QUEUED_REQUESTS: usize = 2 * WRITES_UNDER_WAY;
 
 /// Requests that share one flush.
 pub const REQUESTS_PER_FLUSH: usize = 512;
@@ -43,11 +42,15 @@ pub const PATH_BYTES: usize = 4_095;
 /// Bytes of one name in a path (`NAME_MAX` of Linux, limits.h).
 pub const NAME_BYTES: usize = 255;
 
-/// Bytes of one file that [`crate::read_tree`] reads.
-pub const TREE_FILE_BYTES: u64 = 64 << 20;
+/// What did not change for so long before [`crate::read_tree`] is durable without a flush of ours.
+pub const FLUSHED_LONG_AGO: Duration = Duration::from_secs(3600);
+
+/// Bytes of one file that [`crate::read_tree`] reads. Far more than any writer lets a file grow to: a file
+/// beyond it keeps an agent from starting, which is worse than the memory.
+pub const TREE_FILE_BYTES: u64 = 1 << 30;
 
 /// Bytes that [`crate::read_tree`] reads in all.
-pub const TREE_BYTES: u64 = 1 << 30;
+pub const TREE_BYTES: u64 = 4 << 30;
 
 /// Entries that [`crate::read_tree`] returns.
 pub const TREE_ENTRIES: usize = 1_000_000;

@@ -13,7 +13,7 @@ use meseta_model::step::{Seq, Write};
 use meseta_runtime::group::{Flusher, Request, TEMPORARY_PREFIX};
 use meseta_runtime::storage::{AppendError, Storage, check_path};
 use meseta_runtime::{
-    Completion, Disk, Entry, EntryContent, Files, TreeError, TreeLimits, limits, read_tree,
+    Completion, Disk, Entry, EntryContent, Files, History, TreeError, TreeLimits, limits, read_tree,
 };
 
 fn put(path: &str, bytes: &'static [u8]) -> Write {
@@ -508,6 +508,7 @@ fn a_tree_is_read_whole_or_not_at_all() {
         bytes: 5,
         entries: 3,
         depth: 1,
+        history: None,
     };
     assert_eq!(read_tree(&meta, &limits).unwrap(), whole);
     assert_eq!(read_tree(&meta.join("absent"), &limits).unwrap(), vec![]);
@@ -532,6 +533,41 @@ fn a_tree_is_read_whole_or_not_at_all() {
     std::os::unix::net::UnixListener::bind(meta.join("socket")).unwrap();
     let error = read_tree(&meta, &limits).unwrap_err();
     assert!(matches!(error, TreeError::Special(_)), "{error}");
+}
+
+#[test]
+fn of_most_history_only_the_marker_is_read() {
+    let (dir, mut flusher) = root();
+    let meta = dir.path().join("work/meta");
+    let mut writes = vec![put("live/pid", b"1")];
+    for run in ["r1", "r2", "r3"] {
+        writes.push(put(&format!("{run}/tasks/t"), b"large"));
+        writes.push(put(&format!("{run}/over"), b""));
+    }
+    assert_eq!(flush(&mut flusher, vec![writes]), [Ok(())]);
+    for (run, age_secs) in [("r1", 20), ("r2", 10), ("r3", 30)] {
+        let at = std::time::SystemTime::now() - std::time::Duration::from_secs(age_secs);
+        let marker = fs::File::options()
+            .write(true)
+            .open(meta.join(run).join("over"));
+        marker.unwrap().set_modified(at).unwrap();
+    }
+    let limits = |whole| TreeLimits {
+        history: Some(History {
+            marker: "over",
+            whole,
+        }),
+        ..TreeLimits::default()
+    };
+    let paths = |whole| -> Vec<String> {
+        let entries = read_tree(&meta, &limits(whole)).unwrap();
+        entries.into_iter().map(|entry| entry.path).collect()
+    };
+    assert_eq!(
+        paths(1),
+        ["live/pid", "r1/over", "r2/over", "r2/tasks/t", "r3/over"]
+    );
+    assert_eq!(read_tree(&meta, &limits(3)).unwrap(), tree(&dir));
 }
 
 #[test]
