@@ -201,6 +201,7 @@ impl Kernel for Linux {
         };
         // What an exec would have done: descriptors of the process before are not the executor's.
         sys::close_from(3);
+        sys::ignore_broken_pipes();
         let _ = rustix::thread::set_name(c"meseta-executor");
         sys::show_arguments(arguments);
         std::process::exit(run(environment))

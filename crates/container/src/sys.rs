@@ -268,6 +268,15 @@ pub fn reset_signals() {
     }
 }
 
+/// Lets a write to a connection that is gone fail instead of ending the process, as the standard library
+/// does before `main`.
+pub fn ignore_broken_pipes() {
+    // SAFETY: no handler is installed that could run anything.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+    }
+}
+
 /// Starts `command` with `before_exec` run in the new process, after the fork.
 ///
 /// # Safety

@@ -358,7 +358,8 @@ fn the_command_executor_is_this_binary_with_nothing_of_its_supervisor() {
         let mut spec = world.shell(name, "");
         spec["shell"] = json!(null);
         let line = "echo from the task; tr '\\0' ' ' < /proc/$PPID/cmdline; echo; \
-                    cat /proc/$PPID/comm; ls /proc/$PPID/fd | wc -l; exit 4";
+                    cat /proc/$PPID/comm; ls /proc/$PPID/fd | wc -l; \
+                    grep SigIgn /proc/$PPID/status; grep SigIgn /proc/$$/status; exit 4";
         spec["environment"] = json!({ "TASK": line, "PATH": "/usr/bin:/bin" });
         assert_eq!(world.agent().run(&spec), 4 << 8);
         let out = world.read(name, "stdout");
@@ -367,6 +368,9 @@ fn the_command_executor_is_this_binary_with_nothing_of_its_supervisor() {
         assert_eq!(lines[1].trim_end(), "meseta command-executor");
         assert_eq!(lines[2], "meseta-executor");
         assert_eq!(lines[3], "4", "in, out, err and the task's process");
+        let ignored: Vec<&str> = lines[4..].iter().map(|line| line.trim()).collect();
+        let broken_pipes = "SigIgn:\t0000000000001000";
+        assert_eq!(ignored, [broken_pipes, "SigIgn:\t0000000000000000"]);
     });
 }
 
