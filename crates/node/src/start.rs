@@ -105,6 +105,10 @@ pub(crate) fn seed() -> Result<u64, StartError> {
 /// It is waited for a little while: a process that is killed while it starts another one leaves the
 /// file open in that one, until the other one's program begins.
 pub(crate) async fn lock(dir: &Path) -> Result<File, StartError> {
+    lock_within(dir, LOCK_PATIENCE).await
+}
+
+async fn lock_within(dir: &Path, patience: Duration) -> Result<File, StartError> {
     std::fs::create_dir_all(dir).map_err(StartError::path(dir))?;
     let path = dir.join(".meseta.lock");
     let file = File::options()
@@ -113,7 +117,7 @@ pub(crate) async fn lock(dir: &Path) -> Result<File, StartError> {
         .write(true)
         .open(&path)
         .map_err(StartError::path(&path))?;
-    let give_up = tokio::time::Instant::now() + LOCK_PATIENCE;
+    let give_up = tokio::time::Instant::now() + patience;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -152,7 +156,8 @@ mod tests {
     async fn a_directory_in_use_is_waited_for_but_not_for_ever() {
         let dir = tempfile::tempdir().expect("a directory");
         let first = lock(dir.path()).await.expect("free");
-        let busy = lock(dir.path()).await.expect_err("in use").to_string();
+        let busy = lock_within(dir.path(), LOCK_PAUSE).await;
+        let busy = busy.expect_err("in use").to_string();
         assert!(busy.ends_with("is in use by another process"), "{busy}");
         let second = lock(dir.path());
         let (second, ()) = tokio::join!(second, async { drop(first) });
