@@ -10,11 +10,11 @@
 mod support;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use support::{Cluster, MESETA, Scratch, eventually, http};
+use support::{Cluster, MESETA, Scratch, eventually, http, listening};
 
 /// The path in a variable that `scripts/test` sets; `None`, and a line that says so, without it.
 fn provided(variable: &str, without: &str) -> Option<PathBuf> {
@@ -182,29 +182,7 @@ struct Peer {
 
 impl Peer {
     fn start(command: &mut Command, log: &Path) -> Self {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .expect("the log");
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("readable");
-        assert!(line.contains("listening on "), "it said '{line}'");
-        let address = line
-            .trim()
-            .rsplit(' ')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let (child, address) = listening(command.stdin(Stdio::piped()), log);
         Self { child, address }
     }
 

@@ -1,6 +1,7 @@
 //! Processes are killed in the middle of work; no task is lost, none is done twice.
 
 use std::collections::BTreeSet;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -14,19 +15,24 @@ fn assert_each_started_once(cluster: &Cluster, tasks: usize) {
     assert_eq!((started.len(), distinct.len()), (tasks, tasks));
 }
 
-/// Kills the agent once `started` tasks run, of `tasks` that each take three seconds.
-fn agent_killed_in_the_middle(executor: &str, started: usize, tasks: usize) {
-    let mut cluster = Cluster::start(&[], &[]);
-    let count = tasks.to_string();
-    let load = cluster.load(&[
+/// So many tasks that each take so long, of a framework that wants them checkpointed.
+fn checkpointed(cluster: &Cluster, executor: &str, tasks: usize, task_ms: u64) -> Child {
+    let (tasks, task_ms) = (tasks.to_string(), task_ms.to_string());
+    cluster.load(&[
         "--tasks",
-        &count,
+        &tasks,
         "--executor",
         executor,
         "--checkpoint",
         "--task-ms",
-        "3000",
-    ]);
+        &task_ms,
+    ])
+}
+
+/// Kills the agent once `started` tasks run, of `tasks` that each take three seconds.
+fn agent_killed_in_the_middle(executor: &str, started: usize, tasks: usize) {
+    let mut cluster = Cluster::start(&[], &[]);
+    let load = checkpointed(&cluster, executor, tasks, 3_000);
     eventually("enough tasks have started", || {
         (cluster.started().len() >= started).then_some(())
     });
@@ -56,16 +62,7 @@ const LIVES_MS: [u64; 8] = [0, 20, 60, 130, 250, 400, 700, 1_100];
 fn agent_killed_while_it_starts(executor: &str) {
     const TASKS: usize = 100;
     let mut cluster = Cluster::start(&[], &[]);
-    let count = TASKS.to_string();
-    let load = cluster.load(&[
-        "--tasks",
-        &count,
-        "--executor",
-        executor,
-        "--checkpoint",
-        "--task-ms",
-        "300",
-    ]);
+    let load = checkpointed(&cluster, executor, TASKS, 300);
     eventually("all tasks are on the agent's disk", || {
         (cluster.agent_files("task.info") >= TASKS).then_some(())
     });
@@ -153,15 +150,7 @@ fn a_cleanup_ends_what_the_agent_knew_and_what_it_did_not() {
 #[test]
 fn a_master_killed_finds_everything_again() {
     let mut cluster = Cluster::start(&[], &[]);
-    let load = cluster.load(&[
-        "--tasks",
-        "50",
-        "--executor",
-        "custom",
-        "--checkpoint",
-        "--task-ms",
-        "4000",
-    ]);
+    let load = checkpointed(&cluster, "custom", 50, 4_000);
     eventually("all tasks have started", || {
         (cluster.started().len() == 50).then_some(())
     });
@@ -186,15 +175,7 @@ fn a_master_killed_finds_everything_again() {
 fn an_agent_that_stands_still_becomes_unreachable_and_comes_back() {
     let pings = ["--agent_ping_timeout=1secs", "--max_agent_ping_timeouts=2"];
     let cluster = Cluster::start(&pings, &[]);
-    let load = cluster.load(&[
-        "--tasks",
-        "5",
-        "--executor",
-        "custom",
-        "--checkpoint",
-        "--task-ms",
-        "8000",
-    ]);
+    let load = checkpointed(&cluster, "custom", 5, 8_000);
     eventually("all tasks have started", || {
         (cluster.started().len() == 5).then_some(())
     });

@@ -198,18 +198,22 @@ fn tail(text: &str) -> String {
 }
 
 fn spawn(arguments: &[String], log: &Path) -> (Child, String) {
+    let mut command = Command::new(MESETA);
+    listening(command.args(arguments).stdin(Stdio::null()), log)
+}
+
+/// Starts what says "… listening on ADDRESS" first; its errors go to `log`.
+pub fn listening(command: &mut Command, log: &Path) -> (Child, String) {
     let log = fs::File::options()
         .create(true)
         .append(true)
         .open(log)
         .expect("the log");
-    let mut child = Command::new(MESETA)
-        .args(arguments)
-        .stdin(Stdio::null())
+    let mut child = command
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
-        .expect("the binary starts");
+        .expect("it starts");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("piped");
     BufReader::new(stdout)
@@ -221,7 +225,7 @@ fn spawn(arguments: &[String], log: &Path) -> (Child, String) {
         .next()
         .unwrap_or_default()
         .to_owned();
-    assert!(line.contains("listening on"), "{arguments:?} said '{line}'");
+    assert!(line.contains("listening on "), "{command:?} said '{line}'");
     (child, address)
 }
 

@@ -1,10 +1,9 @@
 //! A master for a scenario, with the scenario's flags: one of ours, or a genuine one.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Daemon, Scratch};
+use crate::support::{Daemon, Scratch, listening};
 
 /// Short, so that scenarios are; no scenario sees how long it is.
 const INTERVAL: &str = "20ms";
@@ -49,21 +48,11 @@ impl Mesos {
         for (name, value) in flags {
             command.env(format!("MESOS_{}", name.to_uppercase()), value);
         }
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("readable");
-        let (_, address) = line.trim().split_once(" listening on ").expect("a master");
+        let log = scratch.path("master.log");
+        let (child, address) = listening(command.stdin(Stdio::piped()), &log);
         Some(Self {
             child,
-            address: address.to_owned(),
+            address,
             _scratch: scratch,
         })
     }
