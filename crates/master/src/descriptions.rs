@@ -24,6 +24,7 @@ pub(crate) fn wishes(
     let named = suppressed.iter().map(String::as_str);
     validation::check_suppressed_roles(&own, named).map_err(|why| why.to_string())?;
     validation::check_offer_constraint_roles(&own, constraints).map_err(|why| why.to_string())?;
+    validation::check_offer_constraint_count(constraints).map_err(|why| why.to_string())?;
     let mut by_role = BTreeMap::new();
     for (role, wanted) in &constraints.role_constraints {
         let groups = wanted

@@ -9,32 +9,17 @@ use meseta_master::view::Counter;
 use meseta_master::{BadConfig, Config, limits};
 use meseta_model::caller::Caller;
 use meseta_model::capabilities::AgentCapabilities;
-use meseta_model::edge::RequestId;
+use meseta_model::edge::{Outcome, Refusal, RequestId};
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{ResourceFormat, Resources};
 use meseta_model::step::Effect;
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::scheduler::{self, call};
 use meseta_proto::mesos::{internal, v1};
-use support::{Effect1, World, config, subscribes, wishes};
+use support::{Effect1, World, config, registers, subscribes, wishes};
 
 fn register(world: &mut World, n: usize) -> Vec<Effect1> {
-    let message = internal::RegisterSlaveMessage {
-        slave: internal::SlaveInfo {
-            hostname: format!("h{n}"),
-            ..Default::default()
-        },
-        version: Some("1.11.0".to_owned()),
-        ..Default::default()
-    };
-    world.step(Event::MessageReceived {
-        caller: Caller::default(),
-        from: format!("slave(1)@10.{}.{}.1:5051", n / 250, n % 250)
-            .parse()
-            .unwrap(),
-        to: "master".to_owned(),
-        message: message.into(),
-    })
+    world.step(registers(n, &Resources::new()))
 }
 
 fn subscribe(world: &mut World, stream: &str) -> Vec<Effect1> {
@@ -451,5 +436,118 @@ fn settings_out_of_range_are_refused() {
     ];
     for (change, why) in cases {
         assert_eq!(refused(change), Err(why));
+    }
+}
+
+/// A description of framework `F` with so many quantities as the least that it wants in its role.
+fn with_minimums(count: usize) -> v1::FrameworkInfo {
+    let quantities = (0..count).map(|n| (format!("r{n}"), v1::value::Scalar { value: 1.0 }));
+    let least = v1::offer_filters::MinAllocatableResources {
+        quantities: vec![v1::offer_filters::ResourceQuantities {
+            quantities: quantities.collect(),
+        }],
+    };
+    let filters = v1::OfferFilters {
+        min_allocatable_resources: (count > 0).then_some(least),
+    };
+    v1::FrameworkInfo {
+        user: "u".to_owned(),
+        name: "f".to_owned(),
+        id: Some(FrameworkId::from("F").to_wire()),
+        offer_filters: [("*".to_owned(), filters)].into(),
+        ..Default::default()
+    }
+}
+
+/// So many constraints in one group of the default role.
+fn constraints(count: usize) -> scheduler::OfferConstraints {
+    use scheduler::attribute_constraint::{Predicate, Selector, predicate::Exists};
+    use scheduler::offer_constraints::{RoleConstraints, role_constraints::Group};
+    let rule = scheduler::AttributeConstraint {
+        selector: Selector {
+            attribute_name: Some("rack".to_owned()),
+            ..Default::default()
+        },
+        predicate: Predicate {
+            exists: Some(Exists {}),
+            ..Default::default()
+        },
+    };
+    let group = Group {
+        attribute_constraints: vec![rule; count],
+    };
+    let of_role = RoleConstraints {
+        groups: vec![group],
+    };
+    scheduler::OfferConstraints {
+        role_constraints: [("*".to_owned(), of_role)].into(),
+    }
+}
+
+/// SUBSCRIBE with so many minimums and constraints: what the framework hears at once if it is refused.
+fn refusal(world: &mut World, minimums: usize, constrained: usize) -> Option<String> {
+    let Event::SchedulerSubscribed {
+        stream,
+        caller,
+        mut call,
+    } = subscribes("T", with_minimums(minimums))
+    else {
+        panic!("a subscription");
+    };
+    let subscribe = call.subscribe.as_mut().unwrap();
+    subscribe.offer_constraints = Some(constraints(constrained));
+    let effects = world.step(Event::SchedulerSubscribed {
+        stream: stream.clone(),
+        caller,
+        call,
+    });
+    let told = wishes(&effects).find_map(|wish| match wish {
+        Wish::SendEvent { event, .. } => event.error.as_ref().map(|error| error.message.clone()),
+        _ => None,
+    });
+    let closed = wishes(&effects).any(|wish| *wish == Wish::CloseStream(stream.clone()));
+    assert_eq!(closed, told.is_some());
+    assert_eq!(proposals(&effects), usize::from(told.is_none()));
+    told
+}
+
+/// `CONSTRAINTS_PER_FRAMEWORK` and `MINIMUMS_PER_ROLE`: who wants more is refused, and so is a change.
+#[test]
+fn too_many_constraints_and_minimums_are_refused() {
+    use meseta_model::limits::{CONSTRAINTS_PER_FRAMEWORK, MINIMUMS_PER_ROLE};
+    let mut world = World::new(config());
+    world.lead(1, 1);
+    let constrained = "Offer constraints contain more than 1000 attribute constraints";
+    let minimal =
+        "'FrameworkInfo.offer_filters' contains more than 100 resource quantities for role '*'";
+    let (minimums, most) = (MINIMUMS_PER_ROLE, CONSTRAINTS_PER_FRAMEWORK);
+    assert_eq!(
+        refusal(&mut world, minimums, most + 1).as_deref(),
+        Some(constrained)
+    );
+    assert_eq!(
+        refusal(&mut world, minimums + 1, most).as_deref(),
+        Some(minimal)
+    );
+    assert_eq!(refusal(&mut world, minimums, most), None);
+    while world.commit_next().is_some() {}
+    for (minimums, constrained, why) in [(0, most + 1, constrained), (minimums + 1, 0, minimal)] {
+        let update = scheduler::Call {
+            r#type: Some(call::Type::UpdateFramework as i32),
+            update_framework: Some(call::UpdateFramework {
+                framework_info: with_minimums(minimums),
+                suppressed_roles: Vec::new(),
+                offer_constraints: Some(constraints(constrained)),
+            }),
+            ..Default::default()
+        };
+        let effects = call_of(&mut world, update);
+        let why = format!("'UpdateFramework.framework_info' is not valid: {why}");
+        let refused = Wish::Reply {
+            request: RequestId(1),
+            outcome: Outcome::Refused(Refusal::invalid(why)),
+        };
+        assert!(wishes(&effects).any(|wish| *wish == refused));
+        assert_eq!(proposals(&effects), 0);
     }
 }

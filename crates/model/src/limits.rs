@@ -28,6 +28,16 @@ pub const OPERATIONS_PER_ACCEPT: usize = 1_000;
 /// framework, role and agent.
 pub const ROLES_PER_FRAMEWORK: usize = 1_000;
 
+/// Offer constraints that one framework may set, over all its roles; a group without any counts as
+/// one. A framework with more is refused: each is looked at for every agent that could be offered.
+/// Mesos has no bound.
+pub const CONSTRAINTS_PER_FRAMEWORK: usize = 1_000;
+
+/// Quantities, over all alternatives, that a framework may set as the least to be offered in one role
+/// (`FrameworkInfo.offer_filters`). A framework with more is refused, for the same reason. Mesos has no
+/// bound.
+pub const MINIMUMS_PER_ROLE: usize = 100;
+
 /// Bytes of a role's name: persistent volumes of a role lie in a directory of its name, and this is the
 /// longest that a Linux file system takes (`NAME_MAX`). A longer name is refused.
 pub const ROLE_BYTES: usize = 255;

@@ -7,7 +7,7 @@ use v1::scheduler::OfferConstraints;
 
 use super::id::{InvalidId, id};
 use crate::capabilities::FrameworkCapabilities;
-use crate::limits::ROLES_PER_FRAMEWORK;
+use crate::limits::{CONSTRAINTS_PER_FRAMEWORK, MINIMUMS_PER_ROLE, ROLES_PER_FRAMEWORK};
 use crate::resources::{BadScalar, Scalar};
 use crate::roles::{self, InvalidRole, Role};
 use crate::units::Duration;
@@ -50,6 +50,12 @@ pub enum InvalidFramework {
         /// What is wrong.
         reason: &'static str,
     },
+    /// More than [`MINIMUMS_PER_ROLE`].
+    #[error(
+        "'FrameworkInfo.offer_filters' contains more than {limit} resource quantities for role '{0}'",
+        limit = MINIMUMS_PER_ROLE
+    )]
+    TooManyMinimums(String),
     /// A timeout that is no duration.
     #[error("The framework failover_timeout ({0:?}) is invalid")]
     FailoverTimeout(f64),
@@ -86,6 +92,12 @@ pub enum InvalidFramework {
          roles"
     )]
     ConstraintRole(String),
+    /// More than [`CONSTRAINTS_PER_FRAMEWORK`].
+    #[error(
+        "Offer constraints contain more than {} attribute constraints",
+        CONSTRAINTS_PER_FRAMEWORK
+    )]
+    TooManyConstraints,
 }
 
 /// A set as Mesos prints one.
@@ -117,9 +129,9 @@ pub fn framework(info: &v1::FrameworkInfo) -> Result<(), InvalidFramework> {
     if let Some(given) = info.id.as_ref().filter(|given| !given.value.is_empty()) {
         id(&given.value)?;
     }
-    info.offer_filters
-        .values()
-        .try_for_each(check_offer_filters)?;
+    for (role, filters) in &info.offer_filters {
+        check_offer_filters(role, filters)?;
+    }
     match Duration::try_from_secs(info.failover_timeout()) {
         Ok(_) => Ok(()),
         Err(_) => Err(InvalidFramework::FailoverTimeout(info.failover_timeout())),
@@ -157,11 +169,15 @@ fn check_roles(info: &v1::FrameworkInfo) -> Result<(), InvalidFramework> {
     bad.map_or(Ok(()), |bad| Err(InvalidFramework::BadRoles(bad)))
 }
 
-fn check_offer_filters(filters: &v1::OfferFilters) -> Result<(), InvalidFramework> {
+fn check_offer_filters(role: &str, filters: &v1::OfferFilters) -> Result<(), InvalidFramework> {
     let alternatives = filters
         .min_allocatable_resources
         .iter()
         .flat_map(|min| &min.quantities);
+    let count: usize = alternatives.clone().map(|one| one.quantities.len()).sum();
+    if count > MINIMUMS_PER_ROLE {
+        return Err(InvalidFramework::TooManyMinimums(role.to_owned()));
+    }
     for alternative in alternatives {
         if alternative.quantities.is_empty() {
             return Err(InvalidFramework::EmptyQuantities);
@@ -262,4 +278,22 @@ pub fn check_offer_constraint_roles(
         Some(role) => Err(InvalidFramework::ConstraintRole(role.clone())),
         None => Ok(()),
     }
+}
+
+/// Checks how many offer constraints there are.
+///
+/// # Errors
+/// More than [`CONSTRAINTS_PER_FRAMEWORK`].
+pub fn check_offer_constraint_count(
+    constraints: &OfferConstraints,
+) -> Result<(), InvalidFramework> {
+    let roles = constraints.role_constraints.values();
+    let groups = roles.flat_map(|role| &role.groups);
+    let count: usize = groups
+        .map(|group| group.attribute_constraints.len().max(1))
+        .sum();
+    if count > CONSTRAINTS_PER_FRAMEWORK {
+        return Err(InvalidFramework::TooManyConstraints);
+    }
+    Ok(())
 }

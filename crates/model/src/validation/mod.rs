@@ -24,8 +24,8 @@ pub use command::{
 };
 pub use executor::{InvalidExecutor, executor};
 pub use framework::{
-    InvalidFramework, check_offer_constraint_roles, check_suppressed_roles, check_update,
-    framework, keep_immutable_fields, roles,
+    InvalidFramework, check_offer_constraint_count, check_offer_constraint_roles,
+    check_suppressed_roles, check_update, framework, keep_immutable_fields, roles,
 };
 pub use id::{InvalidId, container_id, id};
 pub use invalid_operation::{InvalidOperation, InvalidReservations, NotAVolume};

@@ -7,11 +7,11 @@ use v1::framework_info::capability::Type;
 
 use super::said;
 use crate::capabilities::FrameworkCapabilities;
-use crate::limits::ROLES_PER_FRAMEWORK;
+use crate::limits::{CONSTRAINTS_PER_FRAMEWORK, MINIMUMS_PER_ROLE, ROLES_PER_FRAMEWORK};
 use crate::roles::Role;
 use crate::validation::{
-    check_offer_constraint_roles, check_suppressed_roles, check_update, framework,
-    keep_immutable_fields, roles,
+    check_offer_constraint_count, check_offer_constraint_roles, check_suppressed_roles,
+    check_update, framework, keep_immutable_fields, roles,
 };
 
 fn info(fill: impl FnOnce(&mut v1::FrameworkInfo)) -> v1::FrameworkInfo {
@@ -209,4 +209,61 @@ fn suppressed_and_constrained_roles_are_its_own() {
         "Offer constraints specify `role_constraints` for a role 'c'not contained in the set of \
          roles"
     );
+}
+
+#[test]
+fn constraints_are_bounded_over_all_roles_and_groups() {
+    use v1::scheduler::offer_constraints::{RoleConstraints, role_constraints::Group};
+    let group = |constraints: usize| Group {
+        attribute_constraints: vec![Default::default(); constraints],
+    };
+    let of = |groups: [Vec<Group>; 2]| v1::scheduler::OfferConstraints {
+        role_constraints: ["a", "b"]
+            .map(String::from)
+            .into_iter()
+            .zip(groups.map(|groups| RoleConstraints { groups }))
+            .collect(),
+    };
+    let check = |groups| said(check_offer_constraint_count(&of(groups)));
+    let too_many = "Offer constraints contain more than 1000 attribute constraints";
+    let most = CONSTRAINTS_PER_FRAMEWORK;
+    assert_eq!(check([vec![group(most)], vec![]]), "ok");
+    assert_eq!(check([vec![group(most + 1)], vec![]]), too_many);
+    assert_eq!(
+        check([vec![group(1), group(2)], vec![group(most - 3)]]),
+        "ok"
+    );
+    assert_eq!(
+        check([vec![group(1), group(2)], vec![group(most - 2)]]),
+        too_many
+    );
+    assert_eq!(check([vec![], vec![group(0); most]]), "ok");
+    assert_eq!(check([vec![group(1)], vec![group(0); most]]), too_many);
+}
+
+#[test]
+fn minimums_are_bounded_by_role() {
+    let alternative = |quantities: usize| v1::offer_filters::ResourceQuantities {
+        quantities: (0..quantities)
+            .map(|i| (format!("r{i}"), v1::value::Scalar { value: 1.0 }))
+            .collect(),
+    };
+    let with = |counts: &[usize]| {
+        let filters = v1::OfferFilters {
+            min_allocatable_resources: Some(v1::offer_filters::MinAllocatableResources {
+                quantities: counts.iter().copied().map(alternative).collect(),
+            }),
+        };
+        let roles = ["a", "b"].map(|role| (role.to_owned(), filters.clone()));
+        said(framework(&v1::FrameworkInfo {
+            offer_filters: roles.into(),
+            ..multi_role(&["a", "b"])
+        }))
+    };
+    let too_many =
+        "'FrameworkInfo.offer_filters' contains more than 100 resource quantities for role 'a'";
+    assert_eq!(with(&[MINIMUMS_PER_ROLE]), "ok");
+    assert_eq!(with(&[MINIMUMS_PER_ROLE + 1]), too_many);
+    assert_eq!(with(&[1; MINIMUMS_PER_ROLE]), "ok");
+    assert_eq!(with(&[1; MINIMUMS_PER_ROLE + 1]), too_many);
 }
