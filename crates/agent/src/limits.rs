@@ -52,6 +52,20 @@ pub const COMPLETED_TASKS_PER_EXECUTOR: usize = 200;
 /// 429, so that the executor keeps it; a terminal one is always taken. (Mesos: unbounded.)
 pub const UNACKNOWLEDGED_UPDATES_PER_TASK: usize = 1000;
 
+/// The bytes of one update of an executor, as it is written down: data, message, labels and all. A
+/// longer one is refused with 400. (Mesos: unbounded. The largest that are known to be sent are results
+/// of Spark's tasks, of a little more than 1 MiB.)
+pub const UPDATE_BYTES: usize = 4 << 20;
+
+/// The bytes of the unacknowledged updates kept per task. Past it as with
+/// [`UNACKNOWLEDGED_UPDATES_PER_TASK`]. (Mesos: unbounded.)
+pub const UNACKNOWLEDGED_BYTES_PER_TASK: usize = 16 << 20;
+
+/// A `task.updates` file that is longer is written anew once more than half of it is of no use any more:
+/// it never gets longer than twice what is unacknowledged, or than this. Small, because recovery reads
+/// the files of all tasks at once.
+pub const UPDATES_FILE_BYTES: usize = 256 << 10;
+
 /// How many UUIDs of already handled updates a task's stream remembers to drop repetitions.
 pub const REMEMBERED_UUIDS: usize = 2 * UNACKNOWLEDGED_UPDATES_PER_TASK;
 

@@ -7,8 +7,6 @@
 
 mod tree;
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
 use meseta_model::resources::{InvalidResources, Resources};
@@ -99,7 +97,10 @@ pub(crate) struct RecoveredTask {
     pub(crate) id: TaskId,
     pub(crate) task: v1::Task,
     pub(crate) updates: Vec<StatusUpdate>,
-    pub(crate) acks: BTreeSet<Bytes>,
+    /// Of those, and of earlier ones that the file does not hold any more, oldest first.
+    pub(crate) acks: Vec<Bytes>,
+    /// How long their file is.
+    pub(crate) updates_bytes: usize,
     /// The whole records, if a torn one follows them and must be cut off.
     pub(crate) cut_to: Option<Bytes>,
     /// Nothing was ever written of what became of it.
@@ -383,7 +384,8 @@ impl Reader {
             id,
             task,
             updates: Vec::new(),
-            acks: BTreeSet::new(),
+            acks: Vec::new(),
+            updates_bytes: updates.map_or(0, Bytes::len),
             cut_to: None,
             untold: updates.is_none(),
             launch: self.launch(dir, &path)?,

@@ -419,6 +419,7 @@ fn take_up_task(
         task,
         updates,
         acks,
+        updates_bytes,
         cut_to: _,
         untold: _,
         launch: _,
@@ -431,10 +432,20 @@ fn take_up_task(
         kill: None,
     };
     let mut over = false;
-    let mut restored = Restored::default();
+    let mut restored = Restored {
+        file_bytes: updates_bytes,
+        ..Restored::default()
+    };
+    let held: BTreeSet<Bytes> = updates
+        .iter()
+        .flat_map(|update| update.uuid.clone())
+        .collect();
+    let (held, earlier): (Vec<_>, Vec<_>) = acks.into_iter().partition(|uuid| held.contains(uuid));
+    restored.acknowledged = earlier;
+    let acked: BTreeSet<Bytes> = held.into_iter().collect();
     for update in updates {
         let uuid = update.uuid.clone().unwrap_or_default();
-        let acked = acks.contains(&uuid);
+        let acked = acked.contains(&uuid);
         // A second terminal update, which old agents let pass, changes nothing.
         let _ = live.update(&update.status);
         executor.ever_sent |= update.status.source() == Source::Executor;

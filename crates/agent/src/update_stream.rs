@@ -4,6 +4,11 @@
 //! the order of the stream. A write that failed says nothing of what is on the disk now, and a second
 //! flush of the same file would not either (Linux forgets what it could not write): from then on the
 //! whole file is written anew beside the old one until that succeeds.
+//!
+//! The file is also written anew when most of it is of no use any more. What it holds then: the uuids
+//! acknowledged lately, so that repetitions are known; the newest acknowledged update, which tells the
+//! task's state; and whatever is not acknowledged. Agents of Mesos read it the same way: to them an
+//! acknowledgement without its update means nothing.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,11 +21,18 @@ use meseta_proto::mesos::internal::{StatusUpdate, StatusUpdateRecord, status_upd
 use crate::checkpoint;
 use crate::limits;
 
+/// The record of the acknowledgement of a uuid of 16 bytes, as all are.
+const ACK_BYTES: usize = 24;
+
 /// What recovery found in a `task.updates` file.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Restored {
     /// Each with whether it is acknowledged, oldest first.
     pub(crate) updates: Vec<(StatusUpdate, bool)>,
+    /// Acknowledged before all of those; only their uuids are known, oldest first.
+    pub(crate) acknowledged: Vec<Bytes>,
+    /// How long the file is.
+    pub(crate) file_bytes: usize,
 }
 
 /// The updates of one task.
@@ -28,8 +40,10 @@ pub(crate) struct Restored {
 pub(crate) struct Stream {
     /// Oldest first.
     pending: VecDeque<Pending>,
-    /// UUIDs taken lately, at most [`limits::REMEMBERED_UUIDS`], if there is no file that has them.
-    seen: VecDeque<Bytes>,
+    /// What the records of those take.
+    pending_bytes: usize,
+    /// UUIDs acknowledged lately, oldest first, at most [`limits::REMEMBERED_UUIDS`].
+    acknowledged: VecDeque<Bytes>,
     /// Where it is written down; `None` if its framework does not checkpoint.
     log: Option<Log>,
     /// The oldest is on its way, and will be sent again after this.
@@ -39,6 +53,8 @@ pub(crate) struct Stream {
 #[derive(Debug)]
 struct Pending {
     update: StatusUpdate,
+    /// What its record takes.
+    bytes: usize,
     durability: Durability,
     /// The executor that waits to hear that the agent has it.
     sender: Option<ExecutorId>,
@@ -58,27 +74,20 @@ enum Durability {
 }
 
 /// One `task.updates` file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Log {
     path: String,
-    /// What the file holds or will: the updates taken lately, oldest first, at most
-    /// [`limits::REMEMBERED_UUIDS`]. Older ones are acknowledged, and lost if it is written anew.
-    content: VecDeque<Recorded>,
+    /// The record of the newest acknowledged update, as far as it tells the task's state.
+    newest: Option<Bytes>,
     /// Records that are in no write yet.
     unwritten: BytesMut,
     /// Whether one of them is an acknowledgement.
     unwritten_ack: bool,
+    /// How long the file is, or will be with the write in flight.
+    file_bytes: usize,
     in_flight: Option<InFlight>,
     /// Writes that failed since one succeeded.
     failures: u32,
-}
-
-/// An update in the file.
-#[derive(Debug)]
-struct Recorded {
-    uuid: Bytes,
-    record: Bytes,
-    acknowledged: bool,
 }
 
 #[derive(Debug)]
@@ -89,46 +98,26 @@ struct InFlight {
 }
 
 impl Log {
-    fn new(path: String) -> Self {
-        Self {
-            path,
-            content: VecDeque::new(),
-            unwritten: BytesMut::new(),
-            unwritten_ack: false,
-            in_flight: None,
-            failures: 0,
-        }
+    /// Adds what is new to the file.
+    fn append(&mut self) -> Write {
+        let bytes = std::mem::take(&mut self.unwritten).freeze();
+        self.file_bytes += bytes.len();
+        let path = self.path.clone();
+        Write::Append { path, bytes }
     }
 
-    /// Notes an update that the file holds or will; gives its record.
-    fn note(&mut self, update: &StatusUpdate, acknowledged: bool) -> Bytes {
-        let record = update_record(update);
-        self.content.push_back(Recorded {
-            uuid: update.uuid.clone().unwrap_or_default(),
-            record: record.clone(),
-            acknowledged,
-        });
-        if self.content.len() > limits::REMEMBERED_UUIDS {
-            self.content.pop_front();
-        }
-        record
+    /// Writes the whole file anew.
+    fn replace(&mut self, whole: BytesMut) -> Write {
+        self.unwritten = BytesMut::new();
+        self.file_bytes = whole.len();
+        checkpoint::put(self.path.clone(), whole)
     }
 
-    /// The next write: what is new, or everything if it is not known what the file holds.
-    fn write(&mut self) -> Write {
-        let (path, unwritten) = (self.path.clone(), self.unwritten.split());
-        if self.failures == 0 {
-            let bytes = unwritten.freeze();
-            return Write::Append { path, bytes };
-        }
-        let mut whole = BytesMut::new();
-        for recorded in &self.content {
-            whole.extend_from_slice(&recorded.record);
-            if recorded.acknowledged {
-                whole.extend_from_slice(&ack_record(recorded.uuid.clone()));
-            }
-        }
-        checkpoint::put(path, whole)
+    /// Whether the file, with what is new, would be longer than worth its while: more than twice what it
+    /// has to hold.
+    fn is_wasteful(&self, needed: usize) -> bool {
+        let long = self.file_bytes + self.unwritten.len();
+        long > limits::UPDATES_FILE_BYTES && long > 2 * needed
     }
 
     /// An acknowledgement that a crash could still undo: the next update must not overtake it.
@@ -149,38 +138,65 @@ pub(crate) enum Repeated {
 impl Stream {
     /// A new stream, written to this path below `meta/` if there is one.
     pub(crate) fn new(path: Option<String>) -> Self {
+        let log = path.map(|path| Log {
+            path,
+            ..Log::default()
+        });
         Self {
-            log: path.map(Log::new),
+            log,
             ..Self::default()
         }
     }
 
     /// A stream of an earlier life.
     pub(crate) fn restored(path: String, restored: Restored) -> Self {
-        let mut log = Log::new(path);
-        let mut pending = VecDeque::new();
+        let mut stream = Self::default();
+        let mut log = Log {
+            path,
+            file_bytes: restored.file_bytes,
+            ..Log::default()
+        };
+        for uuid in restored.acknowledged {
+            stream.note_acknowledged(uuid);
+        }
         for (update, acknowledged) in restored.updates {
-            log.note(&update, acknowledged);
-            if !acknowledged {
-                pending.push_back(Pending {
+            if acknowledged {
+                log.newest = Some(state_record(&update));
+                stream.note_acknowledged(update.uuid.unwrap_or_default());
+            } else {
+                stream.add(Pending {
+                    bytes: record_bytes(&update),
                     update,
                     durability: Durability::Durable,
                     sender: None,
                 });
             }
         }
-        Self {
-            pending,
-            log: Some(log),
-            ..Self::default()
+        stream.log = Some(log);
+        stream
+    }
+
+    fn add(&mut self, pending: Pending) {
+        self.pending_bytes += pending.bytes;
+        self.pending.push_back(pending);
+    }
+
+    fn note_acknowledged(&mut self, uuid: Bytes) {
+        self.acknowledged.push_back(uuid);
+        if self.acknowledged.len() > limits::REMEMBERED_UUIDS {
+            self.acknowledged.pop_front();
         }
     }
 
     pub(crate) fn has_seen(&self, uuid: &Bytes) -> bool {
-        match &self.log {
-            Some(log) => log.content.iter().any(|recorded| recorded.uuid == *uuid),
-            None => self.seen.contains(uuid),
-        }
+        let mut pending = self.pending.iter();
+        pending.any(|pending| pending.update.uuid.as_ref() == Some(uuid))
+            || self.acknowledged.contains(uuid)
+    }
+
+    /// What the unacknowledged updates take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pending_bytes
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -198,22 +214,17 @@ impl Stream {
         update: StatusUpdate,
         sender: Option<ExecutorId>,
     ) -> Option<ExecutorId> {
+        let record = update_record(&update);
         let (durability, waiting, told) = match &mut self.log {
             Some(log) => {
-                let record = log.note(&update, false);
                 log.unwritten.extend_from_slice(&record);
                 (Durability::Unwritten, sender, None)
             }
-            None => {
-                self.seen.push_back(update.uuid.clone().unwrap_or_default());
-                if self.seen.len() > limits::REMEMBERED_UUIDS {
-                    self.seen.pop_front();
-                }
-                (Durability::Durable, None, sender)
-            }
+            None => (Durability::Durable, None, sender),
         };
-        self.pending.push_back(Pending {
+        self.add(Pending {
             update,
+            bytes: record.len(),
             durability,
             sender: waiting,
         });
@@ -264,29 +275,54 @@ impl Stream {
             return None;
         }
         self.sent = None;
+        let acknowledged = self.pending.pop_front()?;
+        self.pending_bytes -= acknowledged.bytes;
+        self.note_acknowledged(uuid.clone());
         if let Some(log) = &mut self.log {
             log.unwritten.extend_from_slice(&ack_record(uuid.clone()));
             log.unwritten_ack = true;
-            let mut content = log.content.iter_mut();
-            if let Some(recorded) = content.find(|recorded| recorded.uuid == *uuid) {
-                recorded.acknowledged = true;
-            }
+            log.newest = Some(state_record(&acknowledged.update));
         }
-        self.pending.pop_front().map(|pending| pending.update)
+        Some(acknowledged.update)
+    }
+
+    /// Everything that the file has to hold.
+    fn whole(&self, newest: Option<&Bytes>) -> BytesMut {
+        let mut whole = BytesMut::new();
+        let last = self.acknowledged.len().saturating_sub(1);
+        for (index, uuid) in self.acknowledged.iter().enumerate() {
+            if let Some(record) = newest.filter(|_| index == last) {
+                whole.extend_from_slice(record);
+            }
+            whole.extend_from_slice(&ack_record(uuid.clone()));
+        }
+        for pending in &self.pending {
+            whole.extend_from_slice(&update_record(&pending.update));
+        }
+        whole
     }
 
     /// What the next write has to hold, if one can start. [`Stream::write_started`] follows.
     pub(crate) fn next_write(&mut self) -> Option<Write> {
-        let log = self.log.as_mut()?;
+        let log = self.log.as_ref()?;
         let is_owed = !log.unwritten.is_empty() || log.failures > 0;
         if log.in_flight.is_some() || !is_owed {
             return None;
         }
+        let newest = log.newest.as_ref();
+        let state = newest.map_or(0, Bytes::len);
+        let needed = self.pending_bytes + self.acknowledged.len() * ACK_BYTES + state;
+        let anew = log.failures > 0 || log.is_wasteful(needed);
+        let whole = anew.then(|| self.whole(newest));
+        let log = self.log.as_mut()?;
         log.in_flight = Some(InFlight {
             seq: None,
             ack: std::mem::take(&mut log.unwritten_ack),
         });
-        let write = log.write();
+        let write = match whole {
+            Some(whole) => log.replace(whole),
+            None => log.append(),
+        };
         for pending in &mut self.pending {
             if pending.durability == Durability::Unwritten {
                 pending.durability = Durability::Writing;
@@ -350,12 +386,24 @@ pub(crate) fn retry_after(failures: u32) -> Duration {
     })
 }
 
+/// What the record of an update takes.
+pub(crate) fn record_bytes(update: &StatusUpdate) -> usize {
+    update_record(update).len()
+}
+
 fn update_record(update: &StatusUpdate) -> Bytes {
     checkpoint::record(&StatusUpdateRecord {
         r#type: status_update_record::Type::Update.into(),
         update: Some(update.clone()),
         uuid: None,
     })
+}
+
+/// An update that its scheduler has: what it brought along is of no use any more.
+fn state_record(update: &StatusUpdate) -> Bytes {
+    let mut update = update.clone();
+    update.status.data = None;
+    update_record(&update)
 }
 
 fn ack_record(uuid: Bytes) -> Bytes {
@@ -474,9 +522,14 @@ mod tests {
         let Some(Write::Put { bytes, .. }) = stream.next_write() else {
             panic!("not written anew");
         };
-        let pair = update_record(&number(0)).len() + ack_record(uuid(1)).len();
-        let whole = (limits::REMEMBERED_UUIDS - 1) * pair + update_record(&update(1)).len();
-        assert_eq!(bytes.len(), whole);
+        let newest = number(limits::REMEMBERED_UUIDS);
+        let mut expected: Vec<Bytes> = (1..limits::REMEMBERED_UUIDS)
+            .map(|n| ack_record(Bytes::from(format!("{n:016}"))))
+            .collect();
+        expected.push(update_record(&newest));
+        expected.push(ack_record(newest.uuid.unwrap()));
+        expected.push(update_record(&update(1)));
+        assert_eq!(bytes, expected.concat());
     }
 
     #[test]
@@ -514,13 +567,17 @@ mod tests {
         let mut stream = Stream::new(None);
         let number = |n: usize| Bytes::from(format!("{n:016}"));
         for n in 0..=limits::REMEMBERED_UUIDS {
+            let uuid = Some(number(n));
             stream.push(
                 StatusUpdate {
-                    uuid: Some(number(n)),
+                    uuid,
                     ..Default::default()
                 },
                 None,
             );
+            assert!(stream.has_seen(&number(n)));
+            stream.note_sent(limits::UPDATE_RETRY_MIN);
+            stream.acknowledge(&number(n));
         }
         assert!(!stream.has_seen(&number(0)));
         assert!(stream.has_seen(&number(1)));
@@ -528,12 +585,78 @@ mod tests {
     }
 
     #[test]
+    fn what_is_acknowledged_is_forgotten_but_for_its_uuid() {
+        let mut stream = Stream::new(Some("p".to_owned()));
+        for n in 1..=3 {
+            let mut large = update(n);
+            large.status.data = Some(Bytes::from(vec![0; 10_000]));
+            stream.push(large, None);
+        }
+        assert!(stream.bytes() > 30_000);
+        stream.next_write();
+        stream.written();
+        for n in 1..=3 {
+            stream.note_sent(limits::UPDATE_RETRY_MIN);
+            stream.acknowledge(&uuid(n));
+            stream.next_write();
+            stream.written();
+        }
+        assert_eq!(stream.bytes(), 0);
+        assert_eq!(stream.acknowledged, [uuid(1), uuid(2), uuid(3)]);
+        let log = stream.log.unwrap();
+        assert_eq!(log.newest, Some(update_record(&update(3))));
+        assert!(log.unwritten.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_mostly_of_no_use_is_written_anew() {
+        let mut stream = Stream::new(Some("p".to_owned()));
+        let large = |number: u8| {
+            let mut large = update(number);
+            large.status.data = Some(Bytes::from(vec![0; limits::UPDATES_FILE_BYTES / 3]));
+            large
+        };
+        let write = |stream: &mut Stream| {
+            let write = stream.next_write();
+            stream.written();
+            write
+        };
+        for n in 1..=3 {
+            stream.push(large(n), None);
+            let long = update_record(&large(n));
+            assert_eq!(write(&mut stream), append(&[long]), "all of it is needed");
+        }
+        for n in 1..=2 {
+            stream.note_sent(limits::UPDATE_RETRY_MIN);
+            stream.acknowledge(&uuid(n));
+            let ack = ack_record(uuid(n));
+            let whole = [
+                ack_record(uuid(1)),
+                update_record(&update(2)),
+                ack_record(uuid(2)),
+                update_record(&large(3)),
+            ];
+            let expected = if n == 1 { append(&[ack]) } else { put(&whole) };
+            assert_eq!(write(&mut stream), expected);
+        }
+        stream.push(update(4), None);
+        assert_eq!(write(&mut stream), append(&[update_record(&update(4))]));
+    }
+
+    #[test]
+    fn the_record_of_an_acknowledgement_is_known_by_its_length() {
+        assert_eq!(ack_record(uuid(1)).len(), ACK_BYTES);
+    }
+
+    #[test]
     fn a_restored_stream_goes_on_where_it_was() {
         let restored = Restored {
             updates: vec![(update(1), true), (update(2), false)],
+            acknowledged: vec![uuid(9)],
+            ..Restored::default()
         };
         let mut stream = Stream::restored("p".to_owned(), restored);
-        assert!(stream.has_seen(&uuid(1)));
+        assert!(stream.has_seen(&uuid(1)) && stream.has_seen(&uuid(9)));
         assert_eq!((stream.len(), stream.is_empty()), (1, false));
         assert_eq!(stream.ready(), Some(&update(2)));
         assert_eq!(stream.next_write(), None, "nothing new to write");
@@ -541,6 +664,7 @@ mod tests {
         stream.next_write();
         stream.not_written();
         let all = [
+            ack_record(uuid(9)),
             update_record(&update(1)),
             ack_record(uuid(1)),
             update_record(&update(2)),

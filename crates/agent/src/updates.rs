@@ -20,7 +20,7 @@ use crate::checkpoint;
 use crate::limits;
 use crate::outbox::Outbox;
 use crate::task::{self, Verdict};
-use crate::update_stream::{Repeated, Restored, Stream};
+use crate::update_stream::{self, Repeated, Restored, Stream};
 use crate::view::Counter;
 
 /// Whose stream: a framework's task.
@@ -124,13 +124,22 @@ impl Agent {
         Ok(())
     }
 
-    /// A stream that is full takes only the end of its task.
+    /// No update is taken that is too large; a stream that is full takes only the end of its task.
     fn check_room(
         &self,
         out: &mut Outbox<'_>,
         framework: &FrameworkId,
         update: &StatusUpdate,
     ) -> Result<(), Refusal> {
+        let bytes = update_stream::record_bytes(update);
+        if bytes > limits::UPDATE_BYTES {
+            out.count(Counter::InvalidStatusUpdates);
+            return Err(Refusal::invalid(format!(
+                "Failed to validate Executor::Call: The update takes {bytes} bytes, more than the {} \
+                 that an agent keeps of one",
+                limits::UPDATE_BYTES
+            )));
+        }
         let task = TaskId::from(&update.status.task_id);
         let stream = self.updates.streams.get(&(framework.clone(), task.clone()));
         let known = self.frameworks.get(framework);
@@ -138,7 +147,9 @@ impl Agent {
         let full = match stream {
             Some(stream) => {
                 let uuid = update.uuid.clone().unwrap_or_default();
-                stream.len() >= limits::UNACKNOWLEDGED_UPDATES_PER_TASK
+                let too_many = stream.len() >= limits::UNACKNOWLEDGED_UPDATES_PER_TASK
+                    || stream.bytes() + bytes > limits::UNACKNOWLEDGED_BYTES_PER_TASK;
+                too_many
                     && !stream.has_seen(&uuid)
                     && (is_stray || !is_terminal(update.status.state()))
             }

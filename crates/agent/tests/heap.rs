@@ -1,11 +1,12 @@
 //! What a finished task leaves in the core: the history, which is bounded, and the ids by which its
-//! directories are collected.
+//! directories are collected. And what acknowledged updates leave: their uuids.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
 use std::alloc::System;
+use std::sync::{Mutex, PoisonError};
 
 use meseta_agent::event::Effect;
 use meseta_model::step::Effect as Wish;
@@ -14,6 +15,9 @@ use support::script::Script;
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// There is one heap: whoever measures it is alone.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Runs a command task to its acknowledged end; the disk, which is the test's own, is emptied.
 fn finish(script: &mut Script, n: usize) {
@@ -43,6 +47,7 @@ fn finish(script: &mut Script, n: usize) {
 
 #[test]
 fn a_finished_task_leaves_little() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut script = Script::default();
     for line in [
         "start",
@@ -67,4 +72,36 @@ fn a_finished_task_leaves_little() {
     assert!(first < 3 << 20, "{first} bytes after 500 tasks");
     let each = kept_by(&mut script, 500, 1_500) / 1_000;
     assert!(each < 1_000, "each further task leaves {each} bytes");
+}
+
+#[test]
+fn acknowledged_updates_of_a_live_task_leave_little() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut script = Script::default();
+    for line in [
+        "start",
+        "detect",
+        "advance 2secs",
+        "registered",
+        "framework f checkpoint",
+        "run-task f t executor=e",
+        "container launched c1",
+        "subscribe f e",
+    ] {
+        script.run(line);
+    }
+    let speak = |script: &mut Script, from: usize, to: usize| {
+        let region = Region::new(HEAP);
+        for n in from..to {
+            script.run(&format!("update f e t TASK_RUNNING {n} data=5000"));
+            script.run(&format!("ack f t {n}"));
+        }
+        script.world.meta.clear();
+        script.world.written = Vec::new();
+        let change = region.change();
+        change.bytes_allocated as isize - change.bytes_deallocated as isize
+    };
+    speak(&mut script, 0, 10);
+    let left = speak(&mut script, 10, 510) / 500;
+    assert!(left < 400, "each update leaves {left} bytes");
 }

@@ -6,12 +6,13 @@ mod support;
 
 use std::time::Duration;
 
-use meseta_agent::event::{Effect, Event, Timer};
+use meseta_agent::event::{Effect, Event, MetaEntry, Timer};
 use meseta_agent::limits;
 use meseta_agent::view::Delta;
 use meseta_model::edge::{Outcome, RefusalKind};
 use meseta_model::limits::STATUSES_PER_TASK;
 use meseta_model::step::Effect as Wish;
+use meseta_proto::actor::Message;
 use meseta_proto::mesos::internal;
 use meseta_proto::mesos::v1;
 use support::script::Script;
@@ -202,6 +203,102 @@ fn unacknowledged_updates_are_bounded_but_for_the_last() {
     assert_eq!(refusal(&wishes), None, "a repetition takes no room");
     let wishes = run(&mut script, "update f1 e1 t1 TASK_FINISHED 5001");
     assert_eq!(refusal(&wishes), None, "the end of a task is always taken");
+}
+
+/// As [`with_executor`], of a framework that checkpoints.
+fn with_checkpoints() -> Script {
+    let mut script = started();
+    for line in [
+        "framework f1 checkpoint",
+        "run-task f1 t1 executor=e1",
+        "container launched c1",
+        "subscribe f1 e1",
+    ] {
+        script.run(line);
+    }
+    script
+}
+
+#[test]
+fn an_update_that_is_too_large_is_refused() {
+    let mut script = with_checkpoints();
+    let most = limits::UPDATE_BYTES - 200;
+    let line = |n, data| format!("update f1 e1 t1 TASK_RUNNING {n} data={data}");
+    let text = script.run(&line(1, limits::UPDATE_BYTES)).join("\n");
+    assert!(text.contains("counter: InvalidStatusUpdates"), "{text}");
+    let expected = "Failed to validate Executor::Call: The update takes 4194411 bytes, more than the \
+                    4194304 that an agent keeps of one";
+    assert!(text.contains(expected), "{text}");
+    assert!(!text.contains("Persist"), "{text}");
+    let wishes = run(&mut script, &line(2, most));
+    assert_eq!(refusal(&wishes), None);
+    let all = limits::UNACKNOWLEDGED_BYTES_PER_TASK / most;
+    for n in 1..all {
+        assert_eq!(refusal(&run(&mut script, &line(2 + n, most))), None);
+    }
+    let wishes = run(&mut script, &line(90, most));
+    assert_eq!(refusal(&wishes), Some(RefusalKind::TooMany));
+    let wishes = run(&mut script, &line(2, most));
+    assert_eq!(refusal(&wishes), None, "a repetition takes no room");
+    let wishes = run(
+        &mut script,
+        &format!("update f1 e1 t1 TASK_FINISHED 91 data={most}"),
+    );
+    assert_eq!(refusal(&wishes), None, "the end of a task is always taken");
+}
+
+fn update_sent(effect: &Effect) -> Option<internal::StatusUpdate> {
+    match effect {
+        Effect::Send { message, .. } => match message.as_ref() {
+            Message::StatusUpdate(message) => Some(message.update.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn file_bytes(script: &Script, ending: &str) -> usize {
+    let mut files = script.world.meta.values();
+    let found = files.find_map(|entry| match entry {
+        MetaEntry::File { path, bytes } if path.ends_with(ending) => Some(bytes.len()),
+        _ => None,
+    });
+    found.unwrap()
+}
+
+#[test]
+fn a_file_of_updates_stays_short_and_holds_what_a_restart_needs() {
+    let mut script = with_checkpoints();
+    let mut written = 0;
+    for n in 0..1_500 {
+        let wishes = script.run(&format!("update f1 e1 t1 TASK_RUNNING {n} data=500"));
+        written += wishes.iter().filter(|wish| wish.contains("put ")).count();
+        if n < 1_490 {
+            script.run("ack f1 t1");
+        }
+        let bytes = file_bytes(&script, "task.updates");
+        assert!(bytes <= limits::UPDATES_FILE_BYTES, "{bytes} bytes");
+    }
+    assert!(written > 1 && written < 10, "written anew {written} times");
+    run(&mut script, "restart");
+    run(&mut script, "detect");
+    let text = script.run("subscribe f1 e1 stream=s2 updates=t1:TASK_RUNNING:0");
+    let text = text.join("\n");
+    assert!(text.contains("type: Acknowledged"), "{text}");
+    assert!(!text.contains("task.updates"), "it is known: {text}");
+    run(&mut script, "advance 3secs");
+    let mut sent = Vec::new();
+    let mut wishes = run(&mut script, "reregistered");
+    loop {
+        let Some(update) = effects(&wishes).find_map(update_sent) else {
+            break;
+        };
+        sent.extend(update.uuid.clone());
+        let event = script.acknowledgement(&update);
+        wishes = script.world.step(event);
+    }
+    let left = (1_490..1_500).map(support::script::events::uuid);
+    assert_eq!(sent, left.collect::<Vec<_>>());
 }
 
 #[test]

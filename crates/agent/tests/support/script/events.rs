@@ -305,9 +305,13 @@ impl Script {
         }
     }
 
-    /// `update f e task STATE number`
+    /// `update f e task STATE number`, with `data=` so many bytes
     fn update_call(&self, line: &Line) -> v1::executor::Call {
-        let status = self.status(line.word(3), line.word(4), self.uuid(line.word(5)));
+        let mut status = self.status(line.word(3), line.word(4), self.uuid(line.word(5)));
+        let data = line
+            .option("data")
+            .map(|bytes| vec![0; bytes.parse().unwrap()]);
+        status.data = data.map(Bytes::from);
         v1::executor::Call {
             update: Some(call::Update { status }),
             ..call_of(call::Type::Update)
