@@ -1,7 +1,5 @@
 //! The books on tasks and executors: who has what where, and what is given back when it ends.
 
-use std::collections::BTreeSet;
-
 use meseta_model::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
 use meseta_model::resources::Resources;
 use meseta_model::roles::Role;
@@ -281,18 +279,7 @@ impl Reign {
         agent: &AgentId,
         verdict: &Verdict,
     ) {
-        let tasks: Vec<(FrameworkId, TaskId)> = self
-            .frameworks
-            .registered
-            .values()
-            .flat_map(|framework| {
-                let there = framework
-                    .unreachable
-                    .iter()
-                    .filter(|(_, task)| task.agent == *agent);
-                there.map(|(task, _)| (framework.id.clone(), task.clone()))
-            })
-            .collect();
+        let tasks: Vec<(FrameworkId, TaskId)> = self.unreachable_on(agent).collect();
         for (framework, task) in tasks {
             let Some(owner) = self.frameworks.get_mut(&framework) else {
                 continue;
@@ -380,19 +367,17 @@ impl Reign {
         }
     }
 
-    /// The tasks of this framework that were on this agent when it became unreachable.
-    pub(crate) fn unreachable_on(&self, agent: &AgentId) -> BTreeSet<(FrameworkId, TaskId)> {
-        self.frameworks
-            .registered
-            .values()
-            .flat_map(|framework| {
-                let there = framework
-                    .unreachable
-                    .iter()
-                    .filter(|(_, task)| task.agent == *agent);
-                there.map(|(task, _)| (framework.id.clone(), task.clone()))
-            })
-            .collect()
+    /// The tasks that were on this agent when it became unreachable.
+    pub(crate) fn unreachable_on(
+        &self,
+        agent: &AgentId,
+    ) -> impl Iterator<Item = (FrameworkId, TaskId)> {
+        let frameworks = self.frameworks.registered.values();
+        frameworks.flat_map(move |framework| {
+            let tasks = framework.unreachable.iter();
+            let there = tasks.filter(move |(_, task)| task.agent == *agent);
+            there.map(|(task, _)| (framework.id.clone(), task.clone()))
+        })
     }
 }
 

@@ -7,11 +7,11 @@ use meseta_master::event::{Effect as Wish, Event, OperatorCall, Question, Timer}
 use meseta_master::limits;
 use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, RefusalKind, RequestId, StreamId};
-use meseta_model::resources::{ResourceFormat, Resources};
+use meseta_model::resources::Resources;
+use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::master::response;
 use meseta_proto::mesos::v1::scheduler::{self, call};
-use meseta_proto::mesos::{internal, v1};
-use support::{Effect1, World, config, subscribes, wishes};
+use support::{Effect1, World, config, registers, subscribes, wishes};
 
 /// A leading master with so many agents, and one framework in so many roles.
 fn world(agents: usize, roles: usize) -> World {
@@ -19,23 +19,7 @@ fn world(agents: usize, roles: usize) -> World {
     world.lead(1, 1);
     for n in 0..agents {
         let resources = Resources::of(&[("cpus", 1.0 + n as f64), ("mem", 64.0)]);
-        let message = internal::RegisterSlaveMessage {
-            slave: internal::SlaveInfo {
-                hostname: format!("h{n}"),
-                resources: resources.to_wire(ResourceFormat::PostRefinement),
-                ..Default::default()
-            },
-            version: Some("1.11.0".to_owned()),
-            ..Default::default()
-        };
-        world.step(Event::MessageReceived {
-            caller: Caller::default(),
-            from: format!("slave(1)@10.{}.{}.1:5051", n / 250, n % 250)
-                .parse()
-                .unwrap(),
-            to: "master".to_owned(),
-            message: message.into(),
-        });
+        world.step(registers(n, &resources));
         world.commit_next();
     }
     subscribe(&mut world, "S", (0..roles).map(|n| format!("r{n:05}")));

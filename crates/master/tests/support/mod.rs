@@ -13,9 +13,10 @@ use meseta_master::event::{Effect as Wish, Event, Timer};
 use meseta_master::{Config, Master};
 use meseta_model::caller::Caller;
 use meseta_model::edge::StreamId;
+use meseta_model::resources::{ResourceFormat, Resources};
 use meseta_model::step::{Core, Effect, Effects, Now, Seq};
-use meseta_proto::mesos::v1;
 use meseta_proto::mesos::v1::scheduler::{self, call};
+use meseta_proto::mesos::{internal, v1};
 
 pub type Effect1 = Effect<Timer, Wish>;
 
@@ -153,6 +154,27 @@ pub fn wishes(effects: &[Effect1]) -> impl Iterator<Item = &Wish> {
         Effect::Do { effect, .. } => Some(effect),
         _ => None,
     })
+}
+
+/// The n-th agent registers, with these resources.
+pub fn registers(n: usize, resources: &Resources) -> Event {
+    let message = internal::RegisterSlaveMessage {
+        slave: internal::SlaveInfo {
+            hostname: format!("h{n}"),
+            resources: resources.to_wire(ResourceFormat::PostRefinement),
+            ..Default::default()
+        },
+        version: Some("1.11.0".to_owned()),
+        ..Default::default()
+    };
+    Event::MessageReceived {
+        caller: Caller::default(),
+        from: format!("slave(1)@10.{}.{}.1:5051", n / 250, n % 250)
+            .parse()
+            .unwrap(),
+        to: "master".to_owned(),
+        message: message.into(),
+    }
 }
 
 /// SUBSCRIBE of this framework over HTTP, on a stream of this name.
