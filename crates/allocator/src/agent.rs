@@ -41,9 +41,6 @@ pub(crate) struct Agent {
     /// Whether more is held than there is: the agent came back smaller, or with something (a port) that
     /// somebody else was given meanwhile.
     pub(crate) overcommitted: bool,
-    /// Whether the agent came back with the same port or item twice for one client. A holding cannot
-    /// hold it twice, so that the second to give it back finds it gone.
-    pub(crate) doubled: bool,
     /// Whether what is free might do for an offer.
     pub(crate) enough: bool,
 }

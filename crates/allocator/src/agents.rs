@@ -35,7 +35,6 @@ impl Allocator {
             active: true,
             dirty: false,
             overcommitted: false,
-            doubled: false,
             enough: false,
         };
         let slot = self.agents.insert(agent);
@@ -62,6 +61,7 @@ impl Allocator {
         let holdings = self.agents[slot].holdings.iter();
         let holders: Vec<u32> = holdings.map(|holding| holding.client).collect();
         for client in holders {
+            self.again.remove(&(slot, client));
             self.set_holding(slot, client, None);
             self.settle_holder(client);
         }

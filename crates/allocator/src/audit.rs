@@ -45,6 +45,13 @@ impl Allocator {
             totals.add(&agent.total.all);
             free.add(&agent.free.firm);
         }
+        for ((slot, client), again) in &self.again {
+            let held = self.agents[*slot].holding(*client);
+            let is_held = |again| held.is_some_and(|held| held.resources.contains(again));
+            check(!again.is_empty() && again.iter().all(is_held), || {
+                format!("{again:?} is held once more, of {held:?}")
+            })?;
+        }
         check(offerable == self.wake.offerable, || {
             format!(
                 "{offerable} agents are offerable, not {}",

@@ -10,6 +10,7 @@ use crate::filter::Filter;
 use crate::profile::{Refusal, Refused, Used};
 use crate::quota::reserved_by;
 use crate::shape::{SHARED, Shape};
+use crate::stock::Stock;
 use crate::{Allocator, limits};
 
 /// How long a refusal lasts, microseconds.
@@ -68,26 +69,24 @@ impl Allocator {
         Some((agent, client))
     }
 
-    /// Takes resources from a holder; they are free afterwards.
+    /// Takes resources from a holder; they are free afterwards, unless it has them once more.
     fn release(&mut self, agent: u32, client: u32, resources: &Resources) -> Arc<Shape> {
         let Some(held) = self.agents[agent].holding(client).cloned() else {
             panic!("nothing is held");
         };
-        let (released, kept) = if held.resources == *resources {
-            (held, None)
+        let is_doubled = self.again.contains_key(&(agent, client));
+        let released = if held.resources == *resources && !is_doubled {
+            self.set_holding(agent, client, None);
+            held
         } else {
-            let kept = match held.resources.checked_sub(resources) {
-                Some(kept) => kept,
-                None if self.agents[agent].doubled => held.resources.saturating_sub(resources),
-                None => panic!("{resources:?} exceeds what is held: {held:?}"),
-            };
-            let released = self.shapes.make(resources.clone());
-            let kept = (!kept.is_empty()).then(|| self.shapes.make(kept));
-            (released, kept)
+            let mut stock = self.stock(agent, client);
+            let is_all = stock.take(resources);
+            assert!(is_all, "{resources:?} exceeds what is held: {held:?}");
+            self.set_stock(agent, client, stock);
+            self.shapes.make(resources.clone())
         };
-        self.set_holding(agent, client, kept);
         let entry = &self.agents[agent];
-        let odd = entry.overcommitted || entry.doubled;
+        let odd = entry.overcommitted || is_doubled;
         let is_any_shared = (released.needs | entry.free.needs) & SHARED != 0;
         let free = if odd || is_any_shared || released.disks {
             self.recount(agent)
@@ -99,6 +98,27 @@ impl Allocator {
         };
         self.set_free(agent, free);
         released
+    }
+
+    /// What a client has on an agent, to be changed.
+    fn stock(&self, agent: u32, client: u32) -> Stock {
+        let held = self.agents[agent].holding(client);
+        let again = self.again.get(&(agent, client));
+        Stock {
+            held: held.map_or_else(Resources::new, |held| held.resources.clone()),
+            again: again.cloned().unwrap_or_default(),
+        }
+    }
+
+    fn set_stock(&mut self, agent: u32, client: u32, stock: Stock) {
+        let Stock { held, again } = stock;
+        if again.is_empty() {
+            self.again.remove(&(agent, client));
+        } else {
+            self.again.insert((agent, client), again);
+        }
+        let held = (!held.is_empty()).then(|| self.shapes.make(held));
+        self.set_holding(agent, client, held);
     }
 
     fn refuse(
@@ -167,17 +187,9 @@ impl Allocator {
         }
         let framework = self.framework_slot(&used.framework);
         let client = self.client_slot(framework, &used.role);
-        let resources = match self.agents[agent].holding(client) {
-            Some(held) => {
-                let sum = held.resources.clone() + &used.resources;
-                let doubled = sum.checked_sub(&used.resources).as_ref() != Some(&held.resources);
-                self.agents[agent].doubled |= doubled;
-                sum
-            }
-            None => used.resources.clone(),
-        };
-        let shape = self.shapes.make(resources);
-        self.set_holding(agent, client, Some(shape));
+        let mut stock = self.stock(agent, client);
+        stock.put(&used.resources);
+        self.set_stock(agent, client, stock);
     }
 
     /// Operations of a framework turned some of what it has into something else: step by step, the
@@ -199,16 +211,16 @@ impl Allocator {
         let (slot, client) = self
             .find_holding(framework, role, agent)
             .ok_or_else(unavailable)?;
-        let entry = &self.agents[slot];
-        let shape = entry.holding(client).ok_or_else(unavailable)?;
-        let mut held = shape.resources.clone();
-        let mut total = entry.total.resources.clone();
+        let mut stock = self.stock(slot, client);
+        let mut total = self.agents[slot].total.resources.clone();
         for (from, to) in steps {
-            held = held.checked_sub(from).ok_or_else(unavailable)? + to;
+            if !stock.take(from) {
+                return Err(unavailable());
+            }
+            stock.put(to);
             total = total.checked_sub(from).ok_or_else(unavailable)? + to;
         }
-        let held = (!held.is_empty()).then(|| self.shapes.make(held));
-        self.set_holding(slot, client, held);
+        self.set_stock(slot, client, stock);
         self.set_total(slot, total);
         self.touch(now_us, slot);
         self.quota_eased(now_us);

@@ -44,16 +44,18 @@ mod shape;
 mod slab;
 mod sorter;
 mod stats;
+mod stock;
 mod visit;
 mod wake;
 mod wheel;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use meseta_model::ids::{AgentId, FrameworkId};
+use meseta_model::resources::Resources;
 
 pub use census::{RoleOffers, Starving};
 pub use config::{BadConfig, Config, SorterKind};
@@ -98,6 +100,8 @@ pub struct Allocator {
     framework_slots: IndexMap<FrameworkId, u32, Digest>,
     agents: Slab<Agent>,
     agent_slots: IndexMap<AgentId, u32, Digest>,
+    /// By agent and client: what is held there beyond what its holding can say; see [`stock`].
+    again: BTreeMap<(u32, u32), Vec<Resources>>,
     wheel: Wheel,
     wake: Wake,
     maintenance: Maintenance,
@@ -121,7 +125,7 @@ impl Allocator {
             .iter()
             .map(|least| Least::new(&mut shapes.kinds, least))
             .collect();
-        let nothing = shapes.make(meseta_model::resources::Resources::new());
+        let nothing = shapes.make(Resources::new());
         let mut sorter = Sorter::new(config.fair_sharing_excluded.clone());
         for (role, weight) in &config.weights {
             sorter.set_weight(role, *weight);
@@ -136,6 +140,7 @@ impl Allocator {
             framework_slots: IndexMap::default(),
             agents: Slab::default(),
             agent_slots: IndexMap::default(),
+            again: BTreeMap::new(),
             wheel: Wheel::default(),
             wake: Wake::default(),
             maintenance: Maintenance::default(),

@@ -31,6 +31,7 @@ enum Action {
     OperationStatuses(usize),
     AcknowledgeOperations(usize),
     Deaf(usize),
+    Bring(usize, usize),
     Decline(usize, f64),
     Acknowledge(usize, usize),
     Kill(usize, usize),
@@ -87,6 +88,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => agent().prop_map(Action::OperationStatuses),
         2 => scheduler().prop_map(Action::AcknowledgeOperations),
         1 => agent().prop_map(Action::Deaf),
+        1 => (agent(), scheduler()).prop_map(|(a, s)| Action::Bring(a, s)),
         3 => (scheduler(), prop_oneof![Just(0.0), Just(5.0), Just(-1.0), Just(f64::NAN)])
             .prop_map(|(s, r)| Action::Decline(s, r)),
         10 => (scheduler(), 0..4_usize).prop_map(|(s, n)| Action::Acknowledge(s, n)),
@@ -135,6 +137,7 @@ fn run(cluster: &mut Cluster, action: Action) {
         Action::Operate(scheduler, kinds, named) => cluster.operate(scheduler, &kinds, named),
         Action::OperationStatuses(agent) => cluster.operation_statuses(agent),
         Action::AcknowledgeOperations(scheduler) => cluster.acknowledge_operations(scheduler),
+        Action::Bring(agent, scheduler) => cluster.bring(agent, scheduler),
         Action::Deaf(agent) => cluster.agents[agent].deaf = true,
         Action::Decline(scheduler, seconds) => cluster.decline(scheduler, seconds),
         Action::Acknowledge(scheduler, which) => cluster.acknowledge(scheduler, which),

@@ -413,6 +413,7 @@ scripts! {
     calls
     digest
     disconnect
+    doubled
     drivers
     end_unheard
     executors

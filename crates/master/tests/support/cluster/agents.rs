@@ -12,7 +12,7 @@ use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::TaskState;
 use meseta_proto::mesos::{internal, v1};
 
-use super::{Cluster, TaskKey};
+use super::{Cluster, Running, TaskKey};
 
 pub(super) fn pid(agent: usize) -> Upid {
     format!("slave(1)@10.0.1.{}:5051", agent + 1)
@@ -91,6 +91,38 @@ impl Cluster {
         if applies(agent) && !self.agents[agent].deaf {
             self.report_operations(agent);
         }
+    }
+
+    /// The agent turns out to have tasks of a framework that nobody launched; they have a port in common.
+    pub fn bring(&mut self, agent: usize, scheduler: usize) {
+        let Some(framework) = self.schedulers[scheduler].id.clone() else {
+            return;
+        };
+        let Some(id) = self.agents[agent].id.clone() else {
+            return;
+        };
+        for ports in ["ports:[31003-31005]", "ports:[31005-31006]"] {
+            let name = format!("w{}", self.number());
+            let resources = Resources::parse(ports, &Default::default()).unwrap();
+            let info = v1::TaskInfo {
+                name: name.clone(),
+                task_id: v1::TaskId {
+                    value: name.clone(),
+                },
+                agent_id: AgentId::from(id.as_str()).to_wire(),
+                resources: resources.to_wire(ResourceFormat::PostRefinement),
+                command: Some(Default::default()),
+                ..Default::default()
+            };
+            let running = Running {
+                info,
+                state: TaskState::TaskRunning,
+                unacknowledged: None,
+            };
+            let tasks = &mut self.agents[agent].tasks;
+            tasks.insert((framework.clone(), name), running);
+        }
+        self.reregister(agent);
     }
 
     fn report_operations(&mut self, agent: usize) {
