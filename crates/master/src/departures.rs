@@ -6,7 +6,7 @@ use meseta_model::ids::{AgentId, FrameworkId, TaskId};
 use meseta_model::upid::Upid;
 use meseta_proto::mesos::internal;
 
-use crate::agents::{Leaving, Over};
+use crate::agents::{Agent, Leaving, Over};
 use crate::event::{Effect, Timer};
 use crate::limits::{RECOVERED_PAUSE_US, RECOVERED_SLICE, RETRY_US};
 use crate::master::Reign;
@@ -167,7 +167,8 @@ impl Reign {
     ) {
         turn.count(Counter::AgentRemovals("reason_gone"));
         let verdict = Verdict::gone();
-        if let Some(agent) = self.agents.get(id) {
+        let is_there = |agent: &&Agent| self.agents.by_pid.get(&agent.pid) == Some(id);
+        if let Some(agent) = self.agents.get(id).filter(is_there) {
             let message = Some(MARKED_GONE.to_owned());
             turn.send(&agent.pid, internal::ShutdownMessage { message });
         }

@@ -14,16 +14,19 @@ use crate::view::Counter;
 const OBSERVER: &str = "slave-observer";
 
 impl Reign {
-    /// Sends a ping and waits for its pong.
+    /// Sends a ping and waits for its pong. Where another agent is by now nothing is sent, and waited all
+    /// the same.
     pub(crate) fn ping(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
         let after = self.config.agent_ping_timeout_us;
-        let Some(agent) = self.agents.get_mut(id) else {
+        let Some(agent) = self.agents.registered.get_mut(id) else {
             return;
         };
         agent.ping_unanswered = true;
-        let from = format!("{OBSERVER}({})", agent.observer);
-        let connected = agent.connected;
-        turn.send_as(&from, &agent.pid, internal::PingSlaveMessage { connected });
+        if self.agents.by_pid.get(&agent.pid) == Some(id) {
+            let from = format!("{OBSERVER}({})", agent.observer);
+            let connected = agent.connected;
+            turn.send_as(&from, &agent.pid, internal::PingSlaveMessage { connected });
+        }
         turn.timer(Timer::Ping(id.clone()), after);
     }
 

@@ -293,10 +293,11 @@ impl Reign {
         agent.active = agent.leaving.is_none() && agent.over.is_none();
         agent.missed_pings = 0;
         agent.ping_unanswered = false;
-        if old_pid != back.pid {
+        if old_pid != back.pid && self.agents.by_pid.get(&old_pid) == Some(&id) {
             self.agents.by_pid.remove(&old_pid);
             turn.push(Effect::Unlink(old_pid));
         }
+        self.vacate(turn, &back.pid, &id);
         turn.push(Effect::Link(back.pid.clone()));
         self.agents.by_pid.insert(back.pid, id.clone());
         turn.cancel(Timer::AgentReregister(id.clone()));
@@ -323,6 +324,16 @@ impl Reign {
         self.nudge(turn);
     }
 
+    /// An agent that moved in is where another was: there cannot be two at one address, and that this
+    /// link of the other's is broken was only not noticed yet. The other's tasks may run all the same,
+    /// and it may come back from elsewhere: it has the time for it that any broken link leaves.
+    fn vacate(&mut self, turn: &mut Turn<'_>, pid: &Upid, id: &AgentId) {
+        let other = self.agents.by_pid.get(pid).filter(|other| *other != id);
+        if let Some(other) = other.cloned() {
+            self.disconnect_agent(turn, &other);
+        }
+    }
+
     /// The allocator learns what an agent has now, and that it may be offered.
     fn refresh(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
         let Some(agent) = self.agents.get(id) else {
@@ -346,9 +357,12 @@ impl Reign {
         description: Description,
         reregistered_time: Option<f64>,
     ) {
-        if let Some(other) = self.agents.by_pid.get(&pid).cloned() {
-            // Semantic 90: two agents at one address cannot be.
-            self.remove_agent(turn, &other, Over::Replaced);
+        match self.agents.by_pid.get(&pid).cloned() {
+            // Semantic 90: a new agent is where another was, and that one is no more.
+            Some(other) if reregistered_time.is_none() => {
+                self.remove_agent(turn, &other, Over::Replaced);
+            }
+            _ => self.vacate(turn, &pid, id),
         }
         let observer = self.agents.number_observer(id);
         let agent = Agent {

@@ -423,6 +423,7 @@ scripts! {
     histories
     kill
     lost_lead
+    moved
     offers
     older_drivers
     operation_feedback
