@@ -125,10 +125,20 @@ impl Reign {
         Ok(())
     }
 
+    /// The next id of ours; a framework may have chosen one of those for itself.
     fn number_framework(&mut self) -> FrameworkId {
-        let number = self.frameworks.next_number;
-        self.frameworks.next_number += 1;
-        FrameworkId::new(format!("{}-{number:04}", self.info.id))
+        loop {
+            let number = self.frameworks.next_number;
+            self.frameworks.next_number += 1;
+            let id = FrameworkId::new(format!("{}-{number:04}", self.info.id));
+            let is_taken = self.frameworks.get(&id).is_some()
+                || self.frameworks.subscribing.contains_key(&id)
+                || self.frameworks.completed.contains(&id)
+                || self.registry.is_removed_framework(&id);
+            if !is_taken {
+                return id;
+            }
+        }
     }
 
     /// A subscription is durable. Only the newest of a framework takes effect.

@@ -442,6 +442,7 @@ scripts! {
     settled
     shrink
     subscribe
+    taken_ids
     unreachable
     updates
 }
