@@ -3,8 +3,11 @@
 mod calls;
 mod checks;
 mod commands;
+mod executors;
 mod frameworks;
+mod groups;
 mod operations;
+mod samples;
 mod tasks;
 
 /// What a check said, as the client sees it; `ok` when it passed.
