@@ -11,6 +11,7 @@ use crate::event::{Effect, Timer};
 use crate::executor::{Container, Executor, State};
 use crate::framework::CompletedExecutor;
 use crate::gc::Garbage;
+use crate::limits;
 use crate::outbox::Outbox;
 use crate::task::{self, Verdict};
 use crate::view::{Counter, Delta};
@@ -201,20 +202,61 @@ impl Agent {
         framework: &FrameworkId,
         id: &ExecutorId,
     ) {
-        let Some(executor) = self.executor(framework, id) else {
-            return;
-        };
-        let could_start_again = executor.checkpoint && !executor.released;
-        let is_unsafe = |task: &TaskId| {
-            let stream = self.updates.streams.get(&(framework.clone(), task.clone()));
-            stream.is_some_and(|stream| !stream.is_durable())
-        };
-        if could_start_again && executor.tasks.keys().any(is_unsafe) {
+        let executor = self.executor(framework, id);
+        let is_safe = executor.is_some_and(|executor| self.exit_is_safe(executor));
+        // A master that does not count on this agent would drop it.
+        if !is_safe || self.phase != Phase::Running {
             return;
         }
         let executor = self.executor_mut(framework, id);
         if let Some(status) = executor.and_then(|executor| executor.exit_owed.take()) {
             self.send_exited_executor(out, framework, id, status);
+        }
+    }
+
+    /// Whether no restart would start the executor again.
+    pub(crate) fn exit_is_safe(&self, executor: &Executor) -> bool {
+        let could_start_again = executor.checkpoint && !executor.released;
+        let is_unsafe = |task: &TaskId| {
+            let key = (executor.framework.clone(), task.clone());
+            let stream = self.updates.streams.get(&key);
+            stream.is_some_and(|stream| !stream.is_durable())
+        };
+        !could_start_again || !executor.tasks.keys().any(is_unsafe)
+    }
+
+    /// The last of an executor whose end the master was not told of. Nothing of it starts again.
+    fn tell_or_owe_exit(&mut self, out: &mut Outbox<'_>, executor: &Executor, status: i32) {
+        let (framework, id) = (&executor.framework, &executor.id);
+        if self.phase == Phase::Running {
+            return self.send_exited_executor(out, framework, id, status);
+        }
+        if executor.listed {
+            // What is not listed is gone: the next registration tells that.
+            let owed = &mut self.registration.exits_owed;
+            owed.push_back((framework.clone(), id.clone(), status));
+            if owed.len() > limits::EXITS_OWED {
+                owed.pop_front();
+            }
+        }
+    }
+
+    /// A master has admitted the agent: it is told of the executors that ended meanwhile.
+    pub(crate) fn tell_owed_exits(&mut self, out: &mut Outbox<'_>) {
+        for (framework, id, status) in std::mem::take(&mut self.registration.exits_owed) {
+            self.send_exited_executor(out, &framework, &id, status);
+        }
+        let executors = self.frameworks.values_mut();
+        let executors = executors.flat_map(|found| found.executors.values_mut());
+        let mut owing = Vec::new();
+        for executor in executors {
+            executor.listed = false;
+            if executor.exit_owed.is_some() {
+                owing.push((executor.framework.clone(), executor.id.clone()));
+            }
+        }
+        for (framework, id) in owing {
+            self.tell_exit_if_safe(out, &framework, &id);
         }
     }
 
@@ -264,8 +306,7 @@ impl Agent {
             return;
         };
         if let Some(status) = executor.exit_owed.take() {
-            // Its framework goes, and nothing of it starts again.
-            self.send_exited_executor(out, framework, id, status);
+            self.tell_or_owe_exit(out, &executor, status);
         }
         let run = executor.container_id.clone();
         executor.abandon_tasks(out);

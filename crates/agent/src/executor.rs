@@ -102,9 +102,11 @@ pub(crate) struct Executor {
     /// Its program may run, now or in an earlier life.
     pub(crate) released: bool,
     pub(crate) past: Past,
-    /// Its wait status, until the master may hear that it is over: not before the ends of its tasks are
-    /// on disk if it never ran, for until then a restarted agent would start it.
+    /// Its wait status, until the master has been told that it is over: not before the ends of its tasks
+    /// are on disk if it never ran, for until then a restarted agent would start it.
     pub(crate) exit_owed: Option<i32>,
+    /// A ReregisterSlave that is not answered yet says that it is there.
+    pub(crate) listed: bool,
     /// Recovery waits for it to come back or to end.
     pub(crate) awaited: bool,
     /// It subscribed in an earlier life, as far as is known.

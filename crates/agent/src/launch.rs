@@ -295,6 +295,7 @@ impl Agent {
             released: false,
             past: Past::None,
             exit_owed: None,
+            listed: false,
             awaited: false,
             subscribed_before: false,
         };
@@ -413,10 +414,6 @@ impl Agent {
         let Some(master) = &self.registration.master else {
             return;
         };
-        // A master that does not count on this agent would drop it; re-registration tells the same.
-        if self.phase != Phase::Running {
-            return;
-        }
         let message = internal::ExitedExecutorMessage {
             slave_id: self.wire_id(),
             framework_id: framework.to_wire(),

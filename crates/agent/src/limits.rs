@@ -74,6 +74,11 @@ pub const REMEMBERED_UUIDS: usize = 2 * UNACKNOWLEDGED_UPDATES_PER_TASK;
 /// asks about tasks which never arrived.
 pub const STRAY_STREAMS_PER_FRAMEWORK: usize = 1000;
 
+/// Executors that ended and were forgotten between a ReregisterSlave that lists them and its answer,
+/// of which the master is then told. Past it the oldest is left out: it stays on the master's books
+/// until the next re-registration.
+pub const EXITS_OWED: usize = 1000;
+
 /// Tasks that wait for one executor to subscribe. Past it a launch is answered TASK_DROPPED.
 pub const QUEUED_TASKS_PER_EXECUTOR: usize = 20_000;
 

@@ -1,10 +1,11 @@
 //! Finding the master, being admitted, noticing that it is gone, coming back.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use meseta_model::capabilities::AgentCapabilities;
-use meseta_model::ids::AgentId;
+use meseta_model::ids::{AgentId, ExecutorId, FrameworkId};
 use meseta_model::upid::Upid;
 use meseta_model::version::MESOS_VERSION;
 use meseta_proto::mesos::{internal, v1};
@@ -51,6 +52,9 @@ pub(crate) struct Registration {
     pub(crate) saved_with_tasks: bool,
     /// Changes whenever the agent's resources do.
     pub(crate) resource_version: Bytes,
+    /// Executors that the present master may take for alive, and that are forgotten here; with their
+    /// wait status, oldest first, at most [`limits::EXITS_OWED`].
+    pub(crate) exits_owed: VecDeque<(FrameworkId, ExecutorId, i32)>,
 }
 
 impl Default for Registration {
@@ -67,6 +71,7 @@ impl Default for Registration {
             unsaved: false,
             saved_with_tasks: false,
             resource_version: Bytes::new(),
+            exits_owed: VecDeque::new(),
         }
     }
 }
@@ -89,6 +94,7 @@ impl Agent {
         if let Some(old) = previous.filter(|old| *old != master) {
             out.push(Effect::Unlink(old));
             self.registration.linked = false;
+            self.registration.exits_owed.clear();
         }
         self.registration.backoff = self.config.registration_backoff_factor;
         self.registration.backoff_max = limits::REGISTER_RETRY_MAX;
@@ -106,6 +112,7 @@ impl Agent {
             out.push(Effect::Unlink(old));
         }
         self.registration.linked = false;
+        self.registration.exits_owed.clear();
         out.cancel(Timer::Register);
         out.cancel(Timer::PingTimeout);
         if self.phase == Phase::Running {
@@ -177,6 +184,7 @@ impl Agent {
             out.send(&master, self.register_message());
         } else {
             out.send(&master, self.reregister_message());
+            self.note_listed();
         }
         self.schedule_registration(out);
     }
@@ -209,8 +217,7 @@ impl Agent {
                 message
                     .tasks
                     .extend(tasks.map(|live| self.told_task(executor, live)));
-                let is_gone = executor.state == State::Terminated && executor.exit_owed.is_none();
-                if !executor.generated && !is_gone {
+                if self.is_listed(executor) {
                     let info = format::old_executor(&executor.info);
                     message.executor_infos.push(info);
                 }
@@ -226,6 +233,26 @@ impl Agent {
             message.completed_frameworks.push(archived);
         }
         message
+    }
+
+    /// Whether a master is told that this executor is there.
+    fn is_listed(&self, executor: &Executor) -> bool {
+        let is_gone = executor.state == State::Terminated && self.exit_is_safe(executor);
+        !executor.generated && !is_gone
+    }
+
+    /// What was just listed in ReregisterSlave must be told to be gone when it is.
+    fn note_listed(&mut self) {
+        let executors = self.frameworks.values().flat_map(|f| f.executors.values());
+        let listed = executors.filter(|executor| self.is_listed(executor));
+        let listed: Vec<_> = listed
+            .map(|executor| (executor.framework.clone(), executor.id.clone()))
+            .collect();
+        for (framework, id) in listed {
+            if let Some(executor) = self.executor_mut(&framework, &id) {
+                executor.listed = true;
+            }
+        }
     }
 
     /// A launched, terminated or queued task, as a master may know it. An end that the agent gave it
@@ -322,6 +349,7 @@ impl Agent {
         }
         if resumes {
             self.resume_updates(out);
+            self.tell_owed_exits(out);
         }
         if !std::mem::replace(&mut self.registration.admitted, true) {
             self.resume_launches(out);

@@ -235,6 +235,7 @@ impl Agent {
             released: past != Past::Held,
             past,
             exit_owed: None,
+            listed: false,
             awaited: true,
             subscribed_before: run.subscribed,
         }

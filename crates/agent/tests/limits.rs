@@ -390,3 +390,35 @@ fn completed_frameworks_are_bounded() {
     }
     assert_eq!(forgotten, ["f0"]);
 }
+
+#[test]
+fn executors_that_end_before_the_master_answers_are_bounded() {
+    let mut script = started();
+    script.run("framework f1");
+    for n in 0..=limits::EXITS_OWED {
+        for line in [
+            format!("run-task f1 t{n} executor=e{n}"),
+            format!("container launched c{}", n + 1),
+            format!("subscribe f1 e{n}"),
+            format!("update f1 e{n} t{n} TASK_FINISHED {n}"),
+            format!("ack f1 t{n}"),
+        ] {
+            script.run(&line);
+        }
+    }
+    script.run("broken");
+    script.run("advance 300ms");
+    for n in 0..=limits::EXITS_OWED {
+        script.run(&format!("container terminated c{} status=0", n + 1));
+    }
+    let mut told = Vec::new();
+    for effect in effects(&run(&mut script, "reregistered")) {
+        if let Effect::Send { message, .. } = effect
+            && let Message::ExitedExecutor(message) = message.as_ref()
+        {
+            told.push(message.executor_id.value.clone());
+        }
+    }
+    let newest = (1..=limits::EXITS_OWED).map(|n| format!("e{n}"));
+    assert_eq!(told, newest.collect::<Vec<_>>());
+}

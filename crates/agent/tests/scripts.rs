@@ -71,6 +71,7 @@ scripts!(
     custom_executor,
     disk_trouble,
     executor_api,
+    exit_owed,
     fencing,
     garbage,
     groups,
