@@ -149,7 +149,8 @@ impl Allocator {
     ) -> Explanation {
         let client = (framework.clone(), role.clone());
         let mut found = Explanation::Withheld(Reason::UnknownAgent);
-        self.explain_each(now_us, &[client], &[agent.clone()], |_, _, it| found = it);
+        let agents = std::slice::from_ref(agent);
+        self.explain_each(now_us, &[client], agents, |_, _, it| found = it);
         found
     }
 
