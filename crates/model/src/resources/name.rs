@@ -18,7 +18,7 @@ pub enum ResourceName {
     /// Network ports; ranges.
     Ports,
     /// Anything else an operator made up.
-    Custom(Arc<str>),
+    Custom(Arc<Box<str>>),
 }
 
 impl ResourceName {
@@ -31,7 +31,7 @@ impl ResourceName {
             "mem" => Self::Mem,
             "disk" => Self::Disk,
             "ports" => Self::Ports,
-            custom => Self::Custom(custom.into()),
+            custom => Self::Custom(Arc::new(custom.into())),
         }
     }
 

@@ -9,6 +9,26 @@ use crate::roles::{DEFAULT_ROLE, Role};
 
 static PLAIN: LazyLock<Kind> = LazyLock::new(Kind::default);
 
+/// What of a [`Kind`] every sum and selection asks for, as bits, so that they follow no pointer.
+type Traits = u8;
+
+const RESERVED: Traits = 1;
+const REFINED: Traits = 2;
+const ON_DISK: Traits = 4;
+const REVOCABLE: Traits = 8;
+const SHARED: Traits = 16;
+const INDIVISIBLE: Traits = 32;
+
+fn traits_of(kind: &Kind) -> Traits {
+    let bit = |has: bool, bit| if has { bit } else { 0 };
+    bit(!kind.reservations.is_empty(), RESERVED)
+        | bit(kind.reservations.len() > 1, REFINED)
+        | bit(kind.disk.is_some(), ON_DISK)
+        | bit(kind.revocable, REVOCABLE)
+        | bit(kind.shared, SHARED)
+        | bit(kind.is_indivisible(), INDIVISIBLE)
+}
+
 /// A named value of one [`Kind`], perhaps allocated to a role.
 ///
 /// Never empty inside a [`super::Resources`].
@@ -17,7 +37,9 @@ pub struct Resource {
     pub(super) name: ResourceName,
     pub(super) allocation: Option<Role>,
     /// `None` for the default kind, so that the common case compares without following a pointer.
-    pub(super) kind: Option<Arc<Kind>>,
+    kind: Option<Arc<Kind>>,
+    /// Of the kind.
+    traits: Traits,
     pub(super) value: Value,
     /// How often it is there; above one only for indivisible kinds (shared volumes).
     pub(super) count: u32,
@@ -27,11 +49,11 @@ impl Resource {
     /// A resource of the given kind, not allocated.
     #[must_use]
     pub fn new(name: ResourceName, value: Value, kind: Kind) -> Self {
-        let kind = (kind != *PLAIN).then(|| Arc::new(kind));
         Self {
             name,
             allocation: None,
-            kind,
+            traits: traits_of(&kind),
+            kind: (kind != *PLAIN).then(|| Arc::new(kind)),
             value,
             count: 1,
         }
@@ -44,6 +66,7 @@ impl Resource {
             name,
             allocation: None,
             kind: None,
+            traits: 0,
             value: Value::Scalar(quantity),
             count: 1,
         }
@@ -123,7 +146,7 @@ impl Resource {
     /// Whether nothing is reserved.
     #[must_use]
     pub fn is_unreserved(&self) -> bool {
-        self.reservations().is_empty()
+        self.traits & RESERVED == 0
     }
 
     /// Whether the innermost reservation was made by an operation.
@@ -136,7 +159,7 @@ impl Resource {
     /// Whether the stack is deeper than one.
     #[must_use]
     pub fn has_refined_reservations(&self) -> bool {
-        self.reservations().len() > 1
+        self.traits & REFINED != 0
     }
 
     /// Whether `role` may use it: unreserved, or reserved to `role` or a role above it.
@@ -146,9 +169,18 @@ impl Resource {
             .is_none_or(|owner| role.is_or_is_below(owner))
     }
 
+    /// Whether it has a disk part.
+    #[must_use]
+    pub fn has_disk(&self) -> bool {
+        self.traits & ON_DISK != 0
+    }
+
     /// The disk part.
     #[must_use]
     pub fn disk(&self) -> Option<&Disk> {
+        if !self.has_disk() {
+            return None;
+        }
         self.kind.as_ref().and_then(|kind| kind.disk.as_ref())
     }
 
@@ -169,13 +201,13 @@ impl Resource {
     /// Whether it may be taken back at any time.
     #[must_use]
     pub fn is_revocable(&self) -> bool {
-        self.kind.as_ref().is_some_and(|kind| kind.revocable)
+        self.traits & REVOCABLE != 0
     }
 
     /// Whether several tasks may use it at once.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.kind.as_ref().is_some_and(|kind| kind.shared)
+        self.traits & SHARED != 0
     }
 
     /// The resource provider that has it, if not the agent itself.
@@ -189,7 +221,7 @@ impl Resource {
     /// Whether it is counted as a whole: shared, a persistent volume, a MOUNT or BLOCK disk.
     #[must_use]
     pub fn is_indivisible(&self) -> bool {
-        self.kind.as_ref().is_some_and(|kind| kind.is_indivisible())
+        self.traits & INDIVISIBLE != 0
     }
 
     /// The role a pre-refinement document shows: that of the only reservation, `*` when unreserved.
@@ -203,6 +235,7 @@ impl Resource {
     pub fn with_kind(mut self, change: impl FnOnce(&mut Kind)) -> Self {
         let mut kind = self.kind().clone();
         change(&mut kind);
+        self.traits = traits_of(&kind);
         self.kind = (kind != *PLAIN).then(|| Arc::new(kind));
         self
     }
@@ -231,7 +264,7 @@ impl Resource {
     /// alone: what equals may still differ in how it is mounted and who made it.
     pub(super) fn share_kind(&mut self, other: &Self) -> bool {
         let is_same = match (&self.kind, &other.kind) {
-            (Some(mine), Some(other)) => mine.disk.is_none() && mine == other,
+            (Some(mine), Some(other)) => !self.has_disk() && mine == other,
             _ => false,
         };
         if is_same {

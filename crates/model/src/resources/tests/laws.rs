@@ -89,6 +89,34 @@ proptest! {
     }
 
     #[test]
+    fn what_is_known_of_a_kind_is_true_of_it(a in any_resources(), b in any_resources()) {
+        let role = Role::from("a");
+        for all in [sum(&a, &b), a.saturating_sub(&b), a.to_unreserved(), a.allocated_to(&role)] {
+            for entry in &all {
+                let kind = entry.kind();
+                prop_assert_eq!(entry.is_unreserved(), kind.reservations.is_empty());
+                prop_assert_eq!(entry.has_refined_reservations(), kind.reservations.len() > 1);
+                prop_assert_eq!(entry.has_disk(), kind.disk.is_some());
+                prop_assert_eq!(entry.is_revocable(), kind.revocable);
+                prop_assert_eq!(entry.is_shared(), kind.shared);
+                prop_assert_eq!(entry.is_indivisible(), kind.is_indivisible());
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_leaves_clones_alone(a in any_resources(), b in any_resources()) {
+        let before: Vec<Resource> = a.iter().cloned().collect();
+        let (mut more, mut less) = (a.clone(), a.clone());
+        more += &b;
+        let _ = less.take_away(&b);
+        let mut one_more = a.clone();
+        one_more.extend(b.iter().cloned());
+        prop_assert_eq!(&one_more, &more);
+        prop_assert!(a.iter().eq(&before));
+    }
+
+    #[test]
     fn selections_split_without_loss(a in any_resources()) {
         prop_assert_eq!(sum(&a.reserved(), &a.unreserved()), a.clone());
         prop_assert_eq!(sum(&a.revocable(), &a.non_revocable()), a.clone());
@@ -108,6 +136,25 @@ proptest! {
         prop_assert_eq!(a.to_unreserved().quantities(), a.quantities());
         prop_assert!(a.contains_quantities(&a.quantities()));
     }
+}
+
+/// Entries of one kind share it, but not where equals may differ: who made a volume is kept.
+#[test]
+fn sharing_kinds_loses_nothing() {
+    let all = parse("cpus(a):1;mem(a):1;ports(a):[1-2,5-9]");
+    let kinds: Vec<_> = all.iter().map(Resource::kind).collect();
+    assert!(kinds.windows(2).all(|pair| std::ptr::eq(pair[0], pair[1])));
+    let by = |principal: &str, size| {
+        volume("v", size, "a", false).with_kind(|kind| {
+            if let Some(persistence) = kind.disk.as_mut().and_then(|it| it.persistence.as_mut()) {
+                persistence.principal = Some(principal.to_owned());
+            }
+        })
+    };
+    let volumes: Resources = [by("one", 1), by("other", 2)].into_iter().collect();
+    let of = |entry: &Resource| entry.disk()?.persistence.as_ref()?.principal.clone();
+    let makers: Vec<_> = volumes.iter().filter_map(of).collect();
+    assert_eq!(makers, ["one", "other"]);
 }
 
 #[test]
