@@ -269,14 +269,10 @@ impl Reign {
         let agent = agent.and_then(|id| self.agents.connected(&id));
         let name = OperationId::from(&call.operation_id);
         let owner = self.frameworks.get(framework);
-        let place = owner.and_then(|owner| owner.operations.get(&name));
-        let found = agent.zip(place).and_then(|(agent, (at, uuid))| {
-            let here = agent.operations.get(uuid).filter(|_| agent.id == *at)?;
-            let is_it = |status: &&v1::OperationStatus| {
-                let uuid = status.uuid.as_ref();
-                uuid.is_some_and(|uuid| uuid.value == call.uuid)
-            };
-            Some((agent, here, here.statuses.iter().find(is_it)?))
+        let newest = owner.and_then(|owner| owner.operations.get(&name));
+        let found = agent.and_then(|agent| {
+            let (operation, status) = reported(agent, framework, newest, call)?;
+            Some((agent, operation, status))
         });
         let Some((agent, operation, status)) = found else {
             // The status comes again, or is about something that is over.
@@ -374,6 +370,36 @@ impl Reign {
             }
         }
     }
+}
+
+/// The operation and the status that a framework acknowledges.
+///
+/// An id that was used again names the newest operation, but what the agent says of an older one goes on
+/// to the framework as well, and ends only with its acknowledgement. (Mesos finds the newest only.)
+fn reported<'a>(
+    agent: &'a Agent,
+    framework: &FrameworkId,
+    newest: Option<&(AgentId, Bytes)>,
+    call: &call::AcknowledgeOperationStatus,
+) -> Option<(&'a v1::Operation, &'a v1::OperationStatus)> {
+    let status_of = |operation: &'a v1::Operation| {
+        let is_it = |status: &&v1::OperationStatus| {
+            let uuid = status.uuid.as_ref();
+            uuid.is_some_and(|uuid| uuid.value == call.uuid)
+        };
+        Some((operation, operation.statuses.iter().find(is_it)?))
+    };
+    let newest = newest.filter(|(at, _)| *at == agent.id);
+    let newest = newest.and_then(|(_, uuid)| agent.operations.get(uuid));
+    newest.and_then(status_of).or_else(|| {
+        let is_own = |operation: &&v1::Operation| {
+            let owner = operation.framework_id.as_ref();
+            operation.info.id.as_ref() == Some(&call.operation_id)
+                && owner.is_some_and(|owner| owner.value == framework.as_str())
+        };
+        let mut own = agent.operations.values().filter(is_own);
+        own.find_map(status_of)
+    })
 }
 
 /// Brings an operation up to date. An end is never left.

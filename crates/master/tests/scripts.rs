@@ -427,6 +427,7 @@ scripts! {
     offers
     older_drivers
     operation_feedback
+    operation_ids
     operations
     operator
     orphans
