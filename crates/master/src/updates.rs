@@ -324,7 +324,10 @@ impl Reign {
         {
             return turn.count(Counter::DroppedMessages);
         }
-        self.remove_executor(turn, &agent, &framework, &executor);
+        if !self.remove_executor(turn, &agent, &framework, &executor) {
+            // Told already: by a registration that does not list it, or by its agent twice.
+            return turn.count(Counter::DroppedMessages);
+        }
         if let Some(framework) = self.frameworks.get(&framework) {
             let notice = Notice::ExecutorExited(Box::new(message));
             turn.tell(framework.connection.as_ref(), notice);
