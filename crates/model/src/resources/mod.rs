@@ -361,7 +361,7 @@ impl IntoIterator for Resources {
     type IntoIter = std::vec::IntoIter<Resource>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.to_vec().into_iter()
+        Vec::from(&*self.entries).into_iter()
     }
 }
 
