@@ -179,7 +179,6 @@ fn decline(stream: &StreamId, offer: &v1::Offer, seconds: f64) -> Event {
             filters: Some(v1::Filters {
                 refuse_seconds: Some(seconds),
             }),
-            ..Default::default()
         }),
         ..Default::default()
     };
