@@ -745,13 +745,6 @@ async fn operations_are_shown_until_they_are_over() {
         let shown = operations().await;
         assert_eq!(shown.as_array().map(Vec::len), Some(1));
         assert_eq!(shown[0]["latest_status"]["state"], state.as_str_name());
-        let metrics = master.get("/metrics/snapshot").await.json();
-        let pending = state == v1::OperationState::OperationPending;
-        assert_eq!(metrics["master/operations/total"], 1.0);
-        assert_eq!(metrics["master/operations/reserve/total"], 1.0);
-        assert_eq!(metrics["master/operations/create/total"], 0.0);
-        let gauge = &metrics["master/operations/reserve/pending"];
-        assert_eq!(gauge, f64::from(u8::from(pending)));
     }
     master.api.apply(&Delta::OperationRemoved { uuid });
     assert_eq!(operations().await, none);

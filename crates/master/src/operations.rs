@@ -120,6 +120,10 @@ impl Reign {
             owner.operations.insert(OperationId::from(name), at);
         }
         if let Some(agent) = self.agents.get_mut(&id) {
+            let state = state_of(&operation.latest_status);
+            if is_end(state) {
+                turn.count(Counter::Operations(operation.info.r#type(), state));
+            }
             turn.changed(Delta::Operation(Box::new(operation.clone())));
             agent.operations.insert(uuid, operation);
         }
@@ -342,6 +346,8 @@ impl Reign {
     }
 
     /// An agent goes, and takes its operations along: frameworks hear how that leaves them.
+    ///
+    /// compat: each is counted as what it is now, also one that was over before and was counted then.
     pub(crate) fn end_operations(&mut self, turn: &mut Turn<'_>, id: &AgentId, to: AgentFate) {
         use OperationState::{OperationGoneByOperator, OperationUnreachable};
         let operations = match self.agents.get_mut(id) {
@@ -356,6 +362,9 @@ impl Reign {
         };
         for operation in operations.into_values() {
             self.forget_operation(turn, &operation);
+            if let Some((state, _)) = verdict {
+                turn.count(Counter::Operations(operation.info.r#type(), state));
+            }
             let framework = operation.framework_id.as_ref().map(FrameworkId::from);
             let named = operation.info.id.is_some();
             if let (Some(framework), Some((state, text)), true) = (framework, verdict, named) {

@@ -204,7 +204,8 @@ pub enum Counter {
         v1::task_status::Source,
         v1::task_status::Reason,
     ),
-    /// An operation came to this end: `master/operations/error`, `master/operations/reserve/error`.
+    /// An operation came to this end, or was lost with its agent as unreachable:
+    /// `master/operations/error`, `master/operations/reserve/error`.
     Operations(v1::offer::operation::Type, v1::OperationState),
     /// `master/valid_operation_status_updates`.
     ValidOperationStatusUpdates,

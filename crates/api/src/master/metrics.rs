@@ -94,7 +94,6 @@ fn count(metrics: &mut Metrics, counter: Counter, by: u64) {
             source.as_str_name().to_lowercase(),
             reason.as_str_name().to_lowercase()
         ),
-        Counter::Operations(kind, state) => return operations::ended(metrics, kind, state, by),
         Counter::ValidOperationStatusUpdates => "master/valid_operation_status_updates".to_owned(),
         Counter::InvalidOperationStatusUpdates => {
             "master/invalid_operation_status_updates".to_owned()
@@ -139,8 +138,14 @@ impl Master {
         for name in COUNTERS {
             metrics.count(*name, 0);
         }
+        let mut counts = operations::Counts::new();
         for (counter, by) in self.counters.all() {
-            count(&mut metrics, counter, by);
+            match counter {
+                Counter::Operations(kind, state) => {
+                    counts.insert((kind, state), by);
+                }
+                counter => count(&mut metrics, counter, by),
+            }
         }
         let leads = matches!(
             *self.lead.get(),
@@ -169,7 +174,7 @@ impl Master {
                 framework(&mut metrics, known, &tally);
             }
         }
-        operations::known(&mut metrics, &self.model.operations());
+        operations::write(&mut metrics, counts, &self.model.operations());
         resources(&mut metrics, &read);
         allocator(&mut metrics, &read);
         self.gauges.write(&mut metrics);

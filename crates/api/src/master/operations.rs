@@ -1,5 +1,6 @@
-//! The metrics of operations: how many there are and in which state, in all and by type.
+//! The metrics of operations: how many there were and in which state, in all and by type.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use meseta_proto::mesos::v1;
@@ -50,35 +51,39 @@ fn prefix(kind: Option<Type>) -> String {
     }
 }
 
-/// Adds an end that the core counted.
-pub(super) fn ended(metrics: &mut Metrics, kind: Type, state: OperationState, by: u64) {
-    for kind in [None, Some(kind)] {
-        metrics.count(format!("{}/{}", prefix(kind), lower(state)), by);
-    }
-}
+/// How many operations came to a state, by type. Those that are in it now and may leave it are added
+/// for each answer.
+pub(super) type Counts = BTreeMap<(Type, OperationState), u64>;
 
-/// Adds those that are known now, and a name for every state.
-pub(super) fn known(metrics: &mut Metrics, operations: &[Arc<v1::Operation>]) {
-    for kind in TYPES {
-        for state in ENDS {
-            ended(metrics, kind, state, 0);
+/// Adds what the core counted, those that are known now and not over, and a name for every state.
+///
+/// compat: the total counts those that are over too, and one that was over and was lost with its agent
+/// twice; those that were lost as unreachable stay counted as that, also once their agent is back.
+pub(super) fn write(metrics: &mut Metrics, mut counts: Counts, known: &[Arc<v1::Operation>]) {
+    for operation in known {
+        let state = operation.latest_status.state();
+        if !ENDS.contains(&state) {
+            *counts.entry((operation.info.r#type(), state)).or_default() += 1;
         }
     }
-    let among = |kind: Option<Type>, state: Option<OperationState>| {
-        let chosen = operations.iter().filter(|operation| {
-            kind.is_none_or(|kind| operation.info.r#type() == kind)
-                && state.is_none_or(|state| operation.latest_status.state() == state)
+    let among = |kind: Option<Type>, state: Option<OperationState>| -> u64 {
+        let chosen = counts.iter().filter(|((type_, in_state), _)| {
+            TYPES.contains(type_)
+                && kind.is_none_or(|kind| *type_ == kind)
+                && state.is_none_or(|state| *in_state == state)
         });
-        chosen.count() as f64
+        chosen.map(|(_, count)| count).sum()
     };
     for kind in std::iter::once(None).chain(TYPES.map(Some)) {
         let prefix = prefix(kind);
-        metrics.gauge(format!("{prefix}/total"), among(kind, None));
+        metrics.gauge(format!("{prefix}/total"), among(kind, None) as f64);
         for state in LIVE {
-            metrics.gauge(
-                format!("{prefix}/{}", lower(state)),
-                among(kind, Some(state)),
-            );
+            let count = among(kind, Some(state)) as f64;
+            metrics.gauge(format!("{prefix}/{}", lower(state)), count);
+        }
+        for state in ENDS {
+            let count = among(kind, Some(state));
+            metrics.count(format!("{prefix}/{}", lower(state)), count);
         }
     }
 }
