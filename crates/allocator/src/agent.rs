@@ -1,6 +1,5 @@
 //! An agent: what it has, who has it, and who does not want it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use meseta_model::ids::AgentId;
@@ -9,7 +8,7 @@ use smallvec::SmallVec;
 use crate::explain::Reason;
 use crate::filter::Filters;
 use crate::profile::Site;
-use crate::shape::{Needs, SHARED, Shape, Shapes};
+use crate::shape::{Needs, Shape, Shapes};
 
 /// What one client has on an agent.
 #[derive(Debug, Clone)]
@@ -95,16 +94,9 @@ impl Agent {
         if self.holdings.is_empty() {
             return (self.total.clone(), false);
         }
+        let held = self.holdings.iter();
         let mut free = self.total.resources.clone();
-        let mut overcommitted = false;
-        for Holding { shape, .. } in &self.holdings {
-            let held = if shape.needs & SHARED == 0 {
-                Cow::Borrowed(&shape.resources)
-            } else {
-                Cow::Owned(shape.resources.non_shared())
-            };
-            overcommitted |= !free.take_away(&held);
-        }
+        let overcommitted = !free.take_away_each(held.map(|it| it.shape.resources.non_shared()));
         (shapes.make(free), overcommitted)
     }
 }

@@ -20,7 +20,6 @@ impl Allocator {
     /// # Panics
     /// When there is an agent of that id.
     pub fn add_agent(&mut self, now_us: u64, id: &AgentId, profile: AgentProfile, used: &[Used]) {
-        assert!(!self.agent_slots.contains_key(id), "{id} was added twice");
         let total = self.shapes.make(profile.total);
         let agent = Agent {
             id: id.clone(),
@@ -38,7 +37,9 @@ impl Allocator {
             enough: false,
         };
         let slot = self.agents.insert(agent);
-        self.agent_slots.insert(id.clone(), slot);
+        self.wheel.make_room(slot);
+        let before = self.agent_slots.insert(id.clone(), slot);
+        assert!(before.is_none(), "{id} was added twice");
         self.sorter.add_total(&total.all);
         self.change_idle(&total, true);
         self.quotas

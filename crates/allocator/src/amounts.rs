@@ -1,6 +1,6 @@
 //! Quantities in the inner loop: plain numbers by position instead of maps by name.
 
-use meseta_model::resources::{Quantities, ResourceName, Resources, Scalar};
+use meseta_model::resources::{Quantities, Resource, ResourceName, Scalar};
 use smallvec::SmallVec;
 
 use crate::limits;
@@ -46,7 +46,7 @@ impl Kinds {
     }
 
     /// Sums the scalars; shared ones count once.
-    pub(crate) fn sum(&mut self, resources: &Resources) -> Amounts {
+    pub(crate) fn sum<'a>(&mut self, resources: impl IntoIterator<Item = &'a Resource>) -> Amounts {
         let mut sum = Amounts::default();
         for entry in resources {
             if let Some(quantity) = entry.total_quantity()
@@ -58,7 +58,18 @@ impl Kinds {
         sum
     }
 
-    /// The same quantities by position.
+    /// The same quantities by position, as far as their names have one.
+    pub(crate) fn known_amounts(&self, quantities: &Quantities) -> Amounts {
+        let mut amounts = Amounts::default();
+        for (name, quantity) in quantities.iter() {
+            if let Some(position) = self.names.iter().position(|entry| entry == name) {
+                amounts.add_at(position, quantity.thousandths());
+            }
+        }
+        amounts
+    }
+
+    /// The same quantities by position; an operator named them.
     pub(crate) fn amounts(&mut self, quantities: &Quantities) -> Amounts {
         let mut amounts = Amounts::default();
         for (name, quantity) in quantities.iter() {
@@ -169,6 +180,7 @@ impl Eq for Amounts {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use meseta_model::resources::Resources;
 
     #[test]
     fn names_beyond_the_limit_do_not_count() {

@@ -103,6 +103,9 @@ impl Allocator {
             self.scratch.chances = random::chances(&self.sorter);
         }
         if !self.config.scores.is_empty() {
+            if self.scratch.standings.names != self.shapes.kinds.len() {
+                self.look_up_names();
+            }
             self.scratch.standings =
                 Standings::new(&self.sorter, &self.shapes.kinds, &self.config.scarce);
         }

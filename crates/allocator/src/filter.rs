@@ -26,7 +26,8 @@ impl Era {
     }
 }
 
-/// One refusal: 24 bytes, and a share of the shape that it refers to.
+/// One refusal: 24 bytes, and a share of the shape that it refers to. With the room that lists keep for
+/// more, at most 36; an agent's place in the wheel is there before its first filter.
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
     pub(crate) client: u32,
@@ -88,7 +89,9 @@ impl Filters {
             era.filters -= 1;
             at -= 1;
         }
+        self.make_room();
         self.list.insert(at, new);
+        self.fit();
         era.filters += 1;
         self.next_end_us = if first_gone {
             self.first_end()
@@ -109,10 +112,25 @@ impl Filters {
             stands && !has_ended
         });
         self.next_end_us = self.first_end();
-        if self.list.capacity() > 2 * self.list.len() {
-            self.list.shrink_to(self.list.len());
-        }
+        self.fit();
         any_ended
+    }
+
+    /// Makes room for one more: for half as many again, and for no more than needed in short lists, of
+    /// which there may be as many as agents.
+    fn make_room(&mut self) {
+        let len = self.list.len();
+        if len == self.list.capacity() {
+            self.list.reserve_exact((len / 2).max(1));
+        }
+    }
+
+    /// Gives back what [`Self::make_room`] would not have taken.
+    fn fit(&mut self) {
+        let len = self.list.len();
+        if self.list.capacity() > len + len / 2 {
+            self.list.shrink_to(len);
+        }
     }
 
     fn first_end(&self) -> u64 {
@@ -186,6 +204,39 @@ mod tests {
     #[test]
     fn a_filter_is_small() {
         assert_eq!(size_of::<Filter>(), 24);
+    }
+
+    #[test]
+    fn lists_keep_room_for_half_as_many_again() {
+        let mut list = List::new();
+        let mut rooms = Vec::new();
+        let mut note = |list: &List| {
+            let (len, room) = (list.filters.list.len(), list.filters.list.capacity());
+            assert!(room <= len + len / 2, "{room} for {len}");
+            rooms.push(room);
+        };
+        for client in 0..8 {
+            list.add(client, 0, 90 - u64::from(client), 1.0);
+            note(&list);
+        }
+        for now_us in 83..=90 {
+            list.drop_ended(now_us);
+            note(&list);
+        }
+        assert_eq!(rooms[..8], [1, 2, 3, 4, 6, 6, 9, 9]);
+        assert_eq!(rooms[13..], [3, 1, 0]);
+    }
+
+    #[test]
+    fn what_makes_many_superfluous_gives_their_room_back() {
+        let mut list = List::new();
+        for at in 0..4 {
+            list.add(1, 0, 100 + at, (4 - at) as f64);
+        }
+        assert_eq!(list.filters.list.len(), 4);
+        list.add(1, 0, 200, 9.0);
+        let (len, room) = (list.filters.list.len(), list.filters.list.capacity());
+        assert_eq!((len, room), (1, 1));
     }
 
     #[test]

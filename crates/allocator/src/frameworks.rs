@@ -116,13 +116,26 @@ impl Allocator {
     /// decides nothing by itself: scores look at it ([`crate::Config::scores`]). Roles that are not the
     /// framework's own are ignored.
     pub fn set_wish(&mut self, id: &FrameworkId, role: &Role, wish: Option<&Quantities>) {
-        let wish = wish.map(|wish| self.shapes.kinds.amounts(wish));
-        let wish = wish.filter(|wish| !wish.is_zero());
+        let wish = wish.filter(|wish| wish.iter().any(|(_, quantity)| !quantity.is_zero()));
+        let wish = wish.map(|wish| Least::new(&self.shapes.kinds, wish));
         for client in self.named_clients(id, &BTreeSet::from([role.clone()])) {
             let client = self.sorter.client_mut(client);
             let mut terms = client.terms.take().unwrap_or_default();
             terms.wish.clone_from(&wish);
             client.terms = (*terms != Terms::default()).then_some(terms);
+        }
+    }
+
+    /// Agents brought names of resources along that somebody may have been waiting for.
+    pub(crate) fn look_up_names(&mut self) {
+        let clients: Vec<u32> = self.sorter.clients().map(|(slot, _)| slot).collect();
+        for slot in clients {
+            if let Some(terms) = &mut self.sorter.client_mut(slot).terms {
+                let minimums = terms.minimums.iter_mut().flatten();
+                for least in minimums.chain(&mut terms.wish) {
+                    least.look_up(&self.shapes.kinds);
+                }
+            }
         }
     }
 
@@ -192,7 +205,7 @@ impl Allocator {
             let client = self.client_slot(slot, role);
             let terms = Terms {
                 minimums: profile.min_allocatable.remove(role).map(|list| {
-                    let kinds = &mut self.shapes.kinds;
+                    let kinds = &self.shapes.kinds;
                     list.iter().map(|least| Least::new(kinds, least)).collect()
                 }),
                 constraints: profile.offer_constraints.remove(role),

@@ -123,7 +123,7 @@ impl Allocator {
         let minimums = config
             .min_allocatable
             .iter()
-            .map(|least| Least::new(&mut shapes.kinds, least))
+            .map(|least| Least::new(&shapes.kinds, least))
             .collect();
         let nothing = shapes.make(Resources::new());
         let mut sorter = Sorter::new(config.fair_sharing_excluded.clone());

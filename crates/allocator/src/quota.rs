@@ -298,8 +298,10 @@ pub(crate) fn reserved_by<'a>(
 ) -> SmallVec<[(Role, Amounts); 2]> {
     let mut sums: SmallVec<[(Role, Amounts); 2]> = SmallVec::new();
     for entry in resources {
-        let (Some(role), Some(quantity)) = (entry.reservation_role(), entry.total_quantity())
-        else {
+        let Some(quantity) = entry.total_quantity() else {
+            continue;
+        };
+        let Some(role) = entry.reservation_role() else {
             continue;
         };
         let Some(position) = kinds.position(entry.name()) else {

@@ -133,6 +133,20 @@ impl Shapes {
         shape
     }
 
+    /// The shape of what `keep` accepts; where it was made a moment ago, nothing is copied.
+    fn make_part(&mut self, shape: &Shape, keep: impl Fn(&Resource) -> bool) -> Arc<Shape> {
+        let kept = || shape.resources.iter().filter(|entry| keep(entry));
+        if kept().all(Resource::is_plain) {
+            let at = self.kinds.sum(kept()).digest() as usize % limits::RECENT_SHAPES;
+            if let Some(recent) = &self.recent[at]
+                && recent.resources.iter().eq(kept())
+            {
+                return recent.clone();
+            }
+        }
+        self.make(shape.resources.filter(&keep))
+    }
+
     /// One look at each entry.
     fn make_special(&mut self, resources: Resources) -> Shape {
         let (mut all, mut firm) = (Amounts::default(), Amounts::default());
@@ -140,7 +154,7 @@ impl Shapes {
         for entry in &resources {
             needs |= needs_of(entry);
             reserved |= !entry.is_unreserved();
-            disks |= entry.disk().is_some();
+            disks |= entry.has_disk();
             if let Some(quantity) = entry.total_quantity()
                 && let Some(position) = self.kinds.position(entry.name())
             {
@@ -178,7 +192,7 @@ impl Shapes {
             return shape.clone();
         }
         if some {
-            return self.make(shape.resources.allocatable_to(role));
+            return self.make_part(shape, |entry| entry.is_allocatable_to(role));
         }
         let unreserved = &shape.unreserved;
         let made = unreserved.get_or_init(|| self.make(shape.resources.unreserved()));
@@ -197,7 +211,7 @@ impl Shapes {
             return part.clone();
         }
         let is_understood = |entry: &Resource| needs_of(entry) & !met == 0;
-        let part = self.make(shape.resources.filter(is_understood));
+        let part = self.make_part(shape, is_understood);
         self.understood[at] = Some((shape.clone(), part.clone()));
         part
     }

@@ -3,8 +3,8 @@
 //! Nine levels of 64 slots cover all of time, in ticks of 1,024 microseconds: level 0 has a slot per
 //! tick, each further level slots 64 times as long. An entry lies at the level of the highest digit, to
 //! base 64, in which its end differs from the present, and comes down as time reaches its slot. Lists
-//! are linked through one table by agent, so that nothing is allocated for an entry, and entering,
-//! moving and leaving cost the same however many there are.
+//! are linked through one table by agent, which grows as agents come, so that nothing is allocated for an
+//! entry, and entering, moving and leaving cost the same however many there are.
 
 /// Microseconds per tick, as a power of two.
 const TICK_BITS: u32 = 10;
@@ -62,6 +62,18 @@ impl Default for Wheel {
 }
 
 impl Wheel {
+    /// There is an agent of this number, and perhaps of all before: 24 bytes each, and an eighth more.
+    pub(crate) fn make_room(&mut self, agent: u32) {
+        let len = agent as usize + 1;
+        if self.entries.capacity() < len {
+            let more = len - self.entries.len();
+            self.entries.reserve_exact(more + len / 8);
+        }
+        if self.entries.len() < len {
+            self.entries.resize(len, ABSENT);
+        }
+    }
+
     /// The agent's next end is another one now; `u64::MAX` is none.
     pub(crate) fn set(&mut self, agent: u32, end_us: u64) {
         let known_us = self.end_of(agent);
@@ -75,9 +87,7 @@ impl Wheel {
             }
         }
         if end_us != NEVER {
-            if self.entries.len() <= agent as usize {
-                self.entries.resize(agent as usize + 1, ABSENT);
-            }
+            self.make_room(agent);
             self.link(agent, end_us);
             self.first_us = self.first_us.min(end_us);
         }
@@ -223,6 +233,21 @@ mod tests {
     #[test]
     fn an_entry_takes_what_a_filter_takes() {
         assert_eq!(size_of::<Entry>(), 24);
+    }
+
+    #[test]
+    fn room_is_made_for_agents_and_not_for_filters() {
+        let mut wheel = Wheel::default();
+        for agent in 0..10_000 {
+            wheel.make_room(agent);
+            let (len, room) = (wheel.entries.len(), wheel.entries.capacity());
+            assert!(len <= room && room <= len + len / 8 + 1, "{room} for {len}");
+        }
+        let room = wheel.entries.capacity();
+        for agent in 0..10_000 {
+            wheel.set(agent, 1 + u64::from(agent));
+        }
+        assert_eq!(wheel.entries.capacity(), room);
     }
 
     #[test]

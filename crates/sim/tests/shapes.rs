@@ -111,12 +111,23 @@ fn quotas_are_met_to_the_last_agent() {
 #[test]
 fn memory_stays_within_its_bounds() {
     let _alone = ALONE.lock();
-    for (shape, frameworks) in [("memory", 600), ("decline", 50)] {
+    // A filter weighs what agents, frameworks and offers did not weigh before; alone on its agent too.
+    let shapes = [
+        ("memory", 600),
+        ("decline", 1),
+        ("decline", 2),
+        ("decline", 3),
+        ("decline", 5),
+        ("decline", 50),
+        ("labels", 1),
+        ("labels", 50),
+    ];
+    for (shape, frameworks) in shapes {
         for row in rows(shape, 4_000, frameworks, 1) {
             let most = match row.shape.as_str() {
                 "memory/agents" => 2_048,
                 "memory/frameworks" => 1_024,
-                "decline/filters" => 64,
+                "decline/filters" | "labels/filters" => 64,
                 _ => continue,
             };
             let each = row.bytes / row.things().expect("a row about what one thing weighs") as u64;

@@ -10,8 +10,8 @@ pub(crate) struct LargestDemand;
 impl Score for LargestDemand {
     fn of_agent(&self, agent: &Agent, standings: &Standings) -> f64 {
         let mut wishes = standings.wishes.iter();
-        let largest = wishes.find(|wanted| agent.free.all.covers(wanted));
-        largest.map_or(0.0, |wanted| standings.size(wanted))
+        let largest = wishes.find(|wanted| wanted.is_in(&agent.free));
+        largest.map_or(0.0, |wanted| standings.size(&wanted.amounts))
     }
 
     fn ranks_clients(&self) -> bool {
@@ -20,7 +20,7 @@ impl Score for LargestDemand {
 
     fn of_client(&self, agent: &Agent, client: &Client, standings: &Standings) -> f64 {
         match client.wish() {
-            Some(wanted) if agent.free.all.covers(wanted) => standings.size(wanted),
+            Some(wanted) if wanted.is_in(&agent.free) => standings.size(&wanted.amounts),
             _ => 0.0,
         }
     }

@@ -7,26 +7,37 @@ use crate::explain::Reason;
 use crate::policy::{Asked, Filter};
 use crate::shape::Shape;
 
-/// The least that an offer must hold.
+/// The least that an offer must hold, or what somebody waits for.
+///
+/// Anybody may name anything here: only what an agent has gets a place among [`Kinds`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Least {
+    /// What has a place there.
     pub(crate) amounts: Amounts,
-    /// Set where it names what may have no quantity: numbers (ports) and items then count one each.
+    /// All of it, where it names what may have no place, or no quantity: numbers (ports) and items then
+    /// count one each.
     counted: Option<Box<Quantities>>,
 }
 
 impl Least {
-    pub(crate) fn new(kinds: &mut Kinds, least: &Quantities) -> Self {
+    pub(crate) fn new(kinds: &Kinds, least: &Quantities) -> Self {
         use ResourceName::{Cpus, Disk, Gpus, Mem};
         let is_scalar = |name: &ResourceName| matches!(name, Cpus | Disk | Gpus | Mem);
         let counted = !least.iter().all(|(name, _)| is_scalar(name));
         Self {
-            amounts: kinds.amounts(least),
+            amounts: kinds.known_amounts(least),
             counted: counted.then(|| Box::new(least.clone())),
         }
     }
 
-    fn is_in(&self, shape: &Shape) -> bool {
+    /// There are more places than there were.
+    pub(crate) fn look_up(&mut self, kinds: &Kinds) {
+        if let Some(counted) = &self.counted {
+            self.amounts = kinds.known_amounts(counted);
+        }
+    }
+
+    pub(crate) fn is_in(&self, shape: &Shape) -> bool {
         match &self.counted {
             None => shape.all.covers(&self.amounts),
             Some(counted) => shape.resources.contains_quantities(counted),

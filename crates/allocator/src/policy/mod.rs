@@ -127,11 +127,13 @@ impl PartialEq for Scoring {
 #[derive(Debug, Default)]
 pub(crate) struct Standings {
     /// What clients that want offers wait for, the largest first.
-    pub(crate) wishes: Vec<Amounts>,
+    pub(crate) wishes: Vec<minimum::Least>,
     /// A bit per position of what is scarce.
     scarce: u64,
     /// Everything in the cluster.
     totals: Amounts,
+    /// How many names of resources there were.
+    pub(crate) names: usize,
 }
 
 impl Standings {
@@ -142,10 +144,12 @@ impl Standings {
             wishes: Vec::new(),
             scarce: scarce.fold(0, |bits, position| bits | 1 << position),
             totals: sorter.totals().clone(),
+            names: kinds.len(),
         };
         let active = sorter.clients().filter(|(_, client)| client.active);
         let wishes = active.filter_map(|(_, client)| client.wish());
-        let mut sized: Vec<(f64, &Amounts)> = wishes.map(|w| (standings.size(w), w)).collect();
+        let sized = wishes.map(|wish| (standings.size(&wish.amounts), wish));
+        let mut sized: Vec<(f64, &minimum::Least)> = sized.collect();
         sized.sort_by(|a, b| b.0.total_cmp(&a.0));
         standings.wishes = sized.into_iter().map(|(_, wish)| wish.clone()).collect();
         standings

@@ -31,10 +31,9 @@ impl Score for Scarce {
             return 0.0;
         }
         let minimums = client.terms.as_ref().and_then(|t| t.minimums.as_deref());
-        let minimums = minimums.unwrap_or(&[]).iter().map(|least| &least.amounts);
-        let mut named = client.wish().into_iter().chain(minimums);
+        let mut named = client.wish().into_iter().chain(minimums.unwrap_or(&[]));
         let knows_gpus = client.met & GPUS != 0 && standings.has_scarce_gpus(free);
-        if knows_gpus || named.any(|wanted| standings.is_any_scarce(wanted)) {
+        if knows_gpus || named.any(|wanted| standings.is_any_scarce(&wanted.amounts)) {
             1.0
         } else {
             0.0

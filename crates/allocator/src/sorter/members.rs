@@ -37,7 +37,7 @@ pub(crate) struct Terms {
     /// Which agents may be offered.
     pub(crate) constraints: Option<RoleConstraints>,
     /// What it waits for.
-    pub(crate) wish: Option<Amounts>,
+    pub(crate) wish: Option<Least>,
 }
 
 /// One framework in one role.
@@ -64,7 +64,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// What it waits for, if it said so.
-    pub(crate) fn wish(&self) -> Option<&Amounts> {
+    pub(crate) fn wish(&self) -> Option<&Least> {
         self.terms.as_ref()?.wish.as_ref()
     }
 }
