@@ -101,8 +101,8 @@ pub(crate) struct RecoveredTask {
     pub(crate) acks: Vec<Bytes>,
     /// How long their file is.
     pub(crate) updates_bytes: usize,
-    /// The whole records, if a torn one follows them and must be cut off.
-    pub(crate) cut_to: Option<Bytes>,
+    /// A torn record follows them there: nothing may be added behind it.
+    pub(crate) torn: bool,
     /// Nothing was ever written of what became of it.
     pub(crate) untold: bool,
     /// How its executor is given it, or the group whose first it is. Agents of Mesos do not write it.
@@ -386,7 +386,7 @@ impl Reader {
             updates: Vec::new(),
             acks: Vec::new(),
             updates_bytes: updates.map_or(0, Bytes::len),
-            cut_to: None,
+            torn: false,
             untold: updates.is_none(),
             launch: self.launch(dir, &path)?,
         };
@@ -417,21 +417,19 @@ impl Reader {
         bytes: &Bytes,
         task: &mut RecoveredTask,
     ) -> Result<(), RecoveryError> {
-        let mut whole = 0;
         for record in Records(bytes.clone()) {
             let Record::Whole(body) = record else {
-                task.cut_to = Some(bytes.slice(..whole));
+                task.torn = true;
                 return Ok(());
             };
             let record: StatusUpdateRecord = match decode(&body) {
                 Ok(record) => record,
                 Err(error) => {
                     let _: Option<()> = self.damaged("status updates", path, error)?;
-                    task.cut_to = Some(bytes.slice(..whole));
+                    task.torn = true;
                     return Ok(());
                 }
             };
-            whole += 4 + body.len();
             if record.r#type() == status_update_record::Type::Update {
                 task.updates.extend(record.update);
             } else {

@@ -261,9 +261,6 @@ impl Agent {
                 untold.insert(task.id.clone());
             }
             let path = checkpoint::updates_file(&run_dir, &task.id);
-            if let Some(whole) = task.cut_to.clone() {
-                plan.writes.push(checkpoint::put(path.clone(), whole));
-            }
             let task_id = task.id.clone();
             let pending = take_up_task(out, &mut executor, task);
             if completed {
@@ -421,7 +418,7 @@ fn take_up_task(
         updates,
         acks,
         updates_bytes,
-        cut_to: _,
+        torn,
         untold: _,
         launch: _,
     } = recovered;
@@ -435,6 +432,7 @@ fn take_up_task(
     let mut over = false;
     let mut restored = Restored {
         file_bytes: updates_bytes,
+        torn,
         ..Restored::default()
     };
     let held: BTreeSet<Bytes> = updates

@@ -3,7 +3,8 @@
 //! One write is in flight at a time and takes along everything that came meanwhile, so the file keeps
 //! the order of the stream. A write that failed says nothing of what is on the disk now, and a second
 //! flush of the same file would not either (Linux forgets what it could not write): from then on the
-//! whole file is written anew beside the old one until that succeeds.
+//! whole file is written anew beside the old one until that succeeds. So it is if a crash left half a
+//! record at its end.
 //!
 //! The file is also written anew when most of it is of no use any more. What it holds then: the uuids
 //! acknowledged lately, so that repetitions are known; the newest acknowledged update, which tells the
@@ -33,6 +34,8 @@ pub(crate) struct Restored {
     pub(crate) acknowledged: Vec<Bytes>,
     /// How long the file is.
     pub(crate) file_bytes: usize,
+    /// It ends in something that is no record.
+    pub(crate) torn: bool,
 }
 
 /// The updates of one task.
@@ -85,6 +88,8 @@ struct Log {
     unwritten_ack: bool,
     /// How long the file is, or will be with the write in flight.
     file_bytes: usize,
+    /// It ends in something that is no record, behind which nothing would be found.
+    torn: bool,
     in_flight: Option<InFlight>,
     /// Writes that failed since one succeeded.
     failures: u32,
@@ -154,6 +159,7 @@ impl Stream {
         let mut log = Log {
             path,
             file_bytes: restored.file_bytes,
+            torn: restored.torn,
             ..Log::default()
         };
         for uuid in restored.acknowledged {
@@ -312,7 +318,7 @@ impl Stream {
         let newest = log.newest.as_ref();
         let state = newest.map_or(0, Bytes::len);
         let needed = self.pending_bytes + self.acknowledged.len() * ACK_BYTES + state;
-        let anew = log.failures > 0 || log.is_wasteful(needed);
+        let anew = log.failures > 0 || log.torn || log.is_wasteful(needed);
         let whole = anew.then(|| self.whole(newest));
         let log = self.log.as_mut()?;
         log.in_flight = Some(InFlight {
@@ -349,6 +355,7 @@ impl Stream {
         if let Some(log) = &mut self.log {
             log.in_flight = None;
             log.failures = 0;
+            log.torn = false;
         }
         let mut acknowledge = Vec::new();
         for pending in &mut self.pending {
@@ -646,6 +653,25 @@ mod tests {
     #[test]
     fn the_record_of_an_acknowledgement_is_known_by_its_length() {
         assert_eq!(ack_record(uuid(1)).len(), ACK_BYTES);
+    }
+
+    #[test]
+    fn behind_a_torn_record_nothing_is_added() {
+        let restored = Restored {
+            updates: vec![(update(1), false)],
+            torn: true,
+            ..Restored::default()
+        };
+        let mut stream = Stream::restored("p".to_owned(), restored);
+        assert_eq!(stream.next_write(), None, "nothing new to write");
+        stream.push(update(2), None);
+        let both = [update_record(&update(1)), update_record(&update(2))];
+        assert_eq!(stream.next_write(), put(&both));
+        assert_eq!(stream.not_written(), Some(1));
+        assert_eq!(stream.next_write(), put(&both));
+        stream.written();
+        stream.push(update(3), None);
+        assert_eq!(stream.next_write(), append(&[update_record(&update(3))]));
     }
 
     #[test]

@@ -95,5 +95,6 @@ scripts!(
     unfinished,
     unfinished_killed,
     unsaved_end,
+    torn_updates,
     update_retry,
 );
