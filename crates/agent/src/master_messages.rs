@@ -21,7 +21,10 @@ impl Agent {
         epoch: Option<u64>,
         message: Message,
     ) {
-        if matches!(self.phase, Phase::Starting | Phase::Exited) || self.is_fenced(out, epoch) {
+        if matches!(self.phase, Phase::Starting | Phase::Exited) {
+            return;
+        }
+        if self.is_fenced(out, from, epoch) {
             return;
         }
         match message {

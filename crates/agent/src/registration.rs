@@ -81,6 +81,11 @@ impl Registration {
         self.master.as_ref() == Some(from)
     }
 
+    fn is_process_of_master(&self, from: &Upid) -> bool {
+        let master = self.master.as_ref();
+        master.is_some_and(|master| master.address == from.address)
+    }
+
     fn version_uuid(&self) -> v1::Uuid {
         v1::Uuid {
             value: self.resource_version.clone(),
@@ -384,8 +389,7 @@ impl Agent {
 
     pub(crate) fn pinged(&mut self, out: &mut Outbox<'_>, from: &Upid, connected: bool) {
         out.send(from, internal::PongSlaveMessage {});
-        let master = self.registration.master.as_ref();
-        if master.is_none_or(|master| master.address != from.address) {
+        if !self.registration.is_process_of_master(from) {
             return;
         }
         if self.phase != Phase::Running {
@@ -413,9 +417,16 @@ impl Agent {
         self.disconnected(out);
     }
 
-    /// Whether a message under this epoch is obeyed (design decision 8). A peer that announces none
-    /// is not fenced. A higher epoch is written down; whatever it leads to is written after it.
-    pub(crate) fn is_fenced(&mut self, out: &mut Outbox<'_>, epoch: Option<u64>) -> bool {
+    /// Whether a message under this epoch is not obeyed. A peer that announces none is not fenced. A
+    /// higher epoch of our master, or of the observer that pings for it, is written down; whatever it
+    /// leads to is written after it. That of anyone else says nothing here: a master of another cluster
+    /// may still ping an agent that had this address.
+    pub(crate) fn is_fenced(
+        &mut self,
+        out: &mut Outbox<'_>,
+        from: &Upid,
+        epoch: Option<u64>,
+    ) -> bool {
         let Some(epoch) = epoch else {
             return false;
         };
@@ -423,6 +434,9 @@ impl Agent {
         if highest.is_some_and(|highest| epoch < highest) {
             out.count(Counter::FencedMessages);
             return true;
+        }
+        if !self.registration.is_process_of_master(from) {
+            return false;
         }
         self.registration.epoch = Some(epoch);
         if self.registration.saved_epoch != Some(epoch) {
