@@ -224,7 +224,10 @@ mod tests {
                 "--weights=a=x",
                 "--weights: 'x' is no number: invalid float literal",
             ),
-            ("--weights=a//b=1", "--weights: Role 'a//b' cannot contain two adjacent slashes"),
+            (
+                "--weights=a//b=1",
+                "--weights: Role 'a//b' cannot contain two adjacent slashes",
+            ),
             ("--weights=a=1,a=2", "--weights: role 'a' is named twice"),
             ("--weights=a=0", "the weight of role 'a' must be above zero"),
             (

@@ -112,7 +112,7 @@ impl<'a> Call<'a> {
 }
 
 fn offer_filters(text: &str) -> (String, v1::OfferFilters) {
-    let (role, sets) = text.split_once('/').expect("role/quantities");
+    let (role, sets) = text.rsplit_once('/').expect("role/quantities");
     let of_a_set = |set: &str| {
         let pairs = quantities(set);
         let pairs = pairs.iter().map(|(name, quantity)| {
@@ -134,7 +134,7 @@ fn offer_filters(text: &str) -> (String, v1::OfferFilters) {
 }
 
 fn constraints(text: &str) -> (String, RoleConstraints) {
-    let (role, groups) = text.split_once('/').expect("role/rules");
+    let (role, groups) = text.rsplit_once('/').expect("role/rules");
     let groups = groups.split('|').map(|rules| Group {
         attribute_constraints: rules.split(',').map(constraint).collect(),
     });

@@ -26,6 +26,7 @@
 //!
 //! `MESETA_RECORD_OFFERS=1` writes the answers anew. It needs a genuine master (`tests/clients/README.md`),
 //! which it starts for every scenario with the scenario's flags. Answers of ours are never written.
+//! `MESETA_OFFERS=text` plays only scenarios with this in their names.
 
 #![allow(clippy::expect_used)]
 
