@@ -11,7 +11,8 @@ pub const REFUSAL_DEFAULT_US: u64 = 5_000_000;
 pub const FILTERS_PER_CLIENT: usize = 16;
 
 /// Names of scalar resources that shares and quotas can tell apart, the four predefined ones
-/// included. Further custom names are offered and tracked, but do not count in shares.
+/// included. Further custom names are offered and tracked, but do not count in shares. What an agent
+/// has, or an operator sets a quota on, takes a place for good; what a framework asks for takes none.
 pub const KINDS: usize = 64;
 
 /// Groups within groups that an expression of an offer constraint may have.

@@ -18,6 +18,10 @@ pub(crate) struct Stock {
 impl Stock {
     /// Adds all of it.
     pub(crate) fn put(&mut self, more: &Resources) {
+        if self.held.is_empty() {
+            self.held.clone_from(more);
+            return;
+        }
         let sum = self.held.clone() + more;
         let fresh = sum.saturating_sub(&self.held);
         let again = more.saturating_sub(&fresh);
@@ -45,6 +49,7 @@ impl Stock {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

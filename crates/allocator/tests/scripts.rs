@@ -98,6 +98,9 @@ fn config(parts: &[&str]) -> Config {
         let scores = names.split(',').map(Scoring::named);
         config.scores = scores.map(|score| score.expect("a score")).collect();
     }
+    if let Some(names) = option(parts, "scarce") {
+        config.scarce = names.split(',').map(ResourceName::new).collect();
+    }
     config
 }
 
