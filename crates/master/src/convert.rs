@@ -18,6 +18,7 @@ use crate::agents::Agent;
 use crate::limits::{CONVERSIONS_PER_ACCEPT, RESERVATIONS_PER_AGENT};
 use crate::master::Reign;
 use crate::permissions;
+use crate::reason::reason;
 use crate::turn::Turn;
 
 impl Reign {
@@ -49,7 +50,7 @@ impl Reign {
         if let (Type::Destroy, Some(destroy)) = (operation.r#type(), &operation.destroy) {
             self.rescind_volumes(turn, &purse.agent, &destroy.volumes);
         }
-        let steps = conversions(operation).map_err(|why| why.to_string())?;
+        let steps = conversions(operation).map_err(reason)?;
         let most = CONVERSIONS_PER_ACCEPT;
         if purse.steps.len() + steps.len() > most {
             return Err(format!("One ACCEPT may convert resources {most} times"));
@@ -60,15 +61,16 @@ impl Reign {
                 for step in &steps {
                     left = left.checked_sub(&step.consumed).ok_or_else(|| {
                         let (kind, consumed) = (kind.as_str_name(), &step.consumed);
-                        format!("Invalid {kind} operation: {left} does not contain {consumed}")
+                        let what = format_args!("{left} does not contain {consumed}");
+                        reason(format_args!("Invalid {kind} operation: {what}"))
                     })?;
                     resized += &step.converted;
                 }
             }
-            _ => left = left.apply(&steps).map_err(|why| why.to_string())?,
+            _ => left = left.apply(&steps).map_err(reason)?,
         }
         let done: Vec<Conversion> = steps.iter().map(Conversion::unallocated).collect();
-        let total = purse.total.apply(&done).map_err(|why| why.to_string())?;
+        let total = purse.total.apply(&done).map_err(reason)?;
         self.check_reservations(purse, &total)?;
         purse.left = left;
         purse.resized += &resized;
@@ -248,12 +250,13 @@ fn check_disks(purse: &Purse, operation: &Operation) -> Result<(), String> {
         return Ok(());
     };
     let kind = operation.r#type().as_str_name();
-    let wanted = Resource::from_wire(source).map_err(|why| why.to_string())?;
+    let wanted = Resource::from_wire(source).map_err(reason)?;
     let (left, wanted) = (&purse.left, Resources::from(wanted));
     Err(if left.contains(&wanted) {
         format!("{kind} comes in a later version of Meseta")
     } else {
-        format!("Invalid {kind} Operation: {left} does not contain {wanted}")
+        let what = format_args!("{left} does not contain {wanted}");
+        reason(format_args!("Invalid {kind} Operation: {what}"))
     })
 }
 

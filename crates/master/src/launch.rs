@@ -91,7 +91,7 @@ impl Reign {
         }
         let available = purse.available();
         let checked = self.check(framework, purse, &available, |context| {
-            validation::task(&task, context).map_err(|why| why.to_string())
+            validation::task(&task, context).map_err(crate::reason::reason)
         });
         let total = match checked {
             Ok(total) => total,
@@ -138,7 +138,7 @@ impl Reign {
             complete(task, framework, purse);
         }
         let checked = self.check(framework, purse, &purse.left, |context| {
-            validation::task_group(&tasks, &executor, context).map_err(|why| why.to_string())
+            validation::task_group(&tasks, &executor, context).map_err(crate::reason::reason)
         });
         let allowed = tasks
             .tasks

@@ -47,6 +47,7 @@ mod operations;
 mod permissions;
 mod pings;
 mod proposals;
+mod reason;
 mod reconcile;
 mod registration;
 pub mod registry;

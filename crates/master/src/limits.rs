@@ -36,6 +36,9 @@ pub const RESERVATIONS_PER_AGENT: usize = 1_000;
 /// each resource that they name. Beyond it operations fail: each time looks at all that the agent has.
 pub const CONVERSIONS_PER_ACCEPT: usize = 2_000;
 
+/// Bytes of the text that says what is wrong with an operation or a task; beyond it the text is cut.
+pub const REASON_BYTES: usize = 4_096;
+
 /// Statuses of one operation that are remembered until they are acknowledged; beyond it the oldest goes.
 pub const STATUSES_PER_OPERATION: usize = 8;
 

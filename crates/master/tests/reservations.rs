@@ -4,7 +4,7 @@
 mod support;
 
 use meseta_master::event::{Effect as Wish, Event, Timer};
-use meseta_master::limits::{CONVERSIONS_PER_ACCEPT, RESERVATIONS_PER_AGENT};
+use meseta_master::limits::{CONVERSIONS_PER_ACCEPT, REASON_BYTES, RESERVATIONS_PER_AGENT};
 use meseta_master::view::Delta;
 use meseta_model::caller::Caller;
 use meseta_model::capabilities::AgentCapabilities;
@@ -246,4 +246,33 @@ fn an_accept_converts_only_so_often() {
     let refused =
         format!("UNRESERVE: One ACCEPT may convert resources {CONVERSIONS_PER_ACCEPT} times");
     assert_eq!(refusals(&effects), [&refused]);
+}
+
+/// `REASON_BYTES`: what is wrong with each of many operations and tasks is not said at the length of all
+/// that the agent has.
+#[test]
+fn refusals_are_short() {
+    let mut world = scene();
+    let all = (0..RESERVATIONS_PER_AGENT).map(reserved).collect();
+    let missing = RESERVATIONS_PER_AGENT;
+    let operations = vec![
+        reserve(all),
+        unreserve(vec![reserved(missing)]),
+        launch(missing),
+    ];
+    let effects = accept(&mut world, operations);
+    let updates = wishes(&effects).filter_map(|wish| match wish {
+        Wish::SendEvent { event, .. } => event.update.as_ref(),
+        _ => None,
+    });
+    let tasks: Vec<&str> = updates.map(|update| update.status.message()).collect();
+    for texts in [refusals(&effects), tasks] {
+        let [text] = texts[..] else {
+            panic!("one refusal: {texts:?}");
+        };
+        assert!(
+            text.ends_with('…') && text.len() < REASON_BYTES + 20,
+            "{text}"
+        );
+    }
 }
