@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use meseta_api::{AgentApi, AgentConfig, Leadership, MasterApi, MasterConfig, Server};
-use meseta_master::view::{FrameworkState, FrameworkView};
+use meseta_master::view::{Delta, FrameworkState, FrameworkView};
+use meseta_model::ids::{AgentId, FrameworkId, TaskId};
 use meseta_proto::mesos::v1;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -302,6 +303,27 @@ pub fn framework_view(info: v1::FrameworkInfo, state: FrameworkState) -> Framewo
         registered_time: 1.0,
         reregistered_time: 1.0,
         unregistered_time: None,
+    }
+}
+
+/// Framework `f`, connected.
+pub fn framework(name: &str, state: FrameworkState) -> Delta {
+    let info = v1::FrameworkInfo {
+        name: name.to_owned(),
+        id: Some(FrameworkId::from("f").to_wire()),
+        ..Default::default()
+    };
+    Delta::Framework(Box::new(framework_view(info, state)))
+}
+
+/// A task of framework `f` on agent `a`.
+pub fn task(id: &str) -> v1::Task {
+    v1::Task {
+        name: id.to_owned(),
+        task_id: TaskId::from(id).to_wire(),
+        framework_id: FrameworkId::from("f").to_wire(),
+        agent_id: AgentId::from("a").to_wire(),
+        ..Default::default()
     }
 }
 
