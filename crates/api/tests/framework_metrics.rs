@@ -4,9 +4,9 @@
 mod support;
 
 use meseta_master::event::Event;
-use meseta_master::view::{Delta, FrameworkState, FrameworkView, TaskList};
+use meseta_master::view::{Delta, FrameworkCounter, FrameworkState, FrameworkView, TaskList};
 use meseta_model::edge::Outcome;
-use meseta_model::ids::{FrameworkId, OfferId, TaskId};
+use meseta_model::ids::{FrameworkId, TaskId};
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::scheduler::{self, event};
@@ -90,9 +90,6 @@ async fn what_passes_over_http_is_counted() {
         ..event(event::Type::Subscribed)
     };
     let offers = vec![offer("f", "o1"), offer("f", "o2"), offer("f", "o3")];
-    for offer in &offers {
-        master.api.apply(&Delta::Offer(Box::new(offer.clone())));
-    }
     let offers = scheduler::Event {
         offers: Some(event::Offers { offers }),
         ..event(event::Type::Offers)
@@ -105,7 +102,6 @@ async fn what_passes_over_http_is_counted() {
     ] {
         master.api.send_event(&stream, &event);
     }
-    master.api.apply(&Delta::OfferRemoved(OfferId::from("o3")));
     for body in [
         r#"{"type":"ACCEPT","framework_id":{"value":"f"},"accept":{"offer_ids":[{"value":"o1"}],"operations":[{"type":"LAUNCH","launch":{}}]}}"#,
         r#"{"type":"DECLINE","framework_id":{"value":"f"},"decline":{"offer_ids":[{"value":"o2"},{"value":"o3"}]}}"#,
@@ -129,12 +125,8 @@ async fn what_passes_over_http_is_counted() {
         ("events/offers", 1.0),
         ("events/rescind", 1.0),
         ("events/subscribed", 1.0),
-        ("offers/accepted", 1.0),
-        ("offers/declined", 1.0),
         ("offers/rescinded", 1.0),
         ("offers/sent", 3.0),
-        ("operations", 1.0),
-        ("operations/launch", 1.0),
         ("subscribed", 1.0),
     ]);
     assert_eq!(counted(&master, "f").await, expected);
@@ -226,6 +218,37 @@ async fn ended_tasks_are_counted_once() {
     }
     let expected = named(&[("subscribed", 1.0), ("tasks/terminal/task_failed", 1.0)]);
     assert_eq!(counted(&master, "f").await, expected);
+}
+
+/// Not what a framework asks for is counted, but what came of it: the core says so.
+#[tokio::test]
+async fn what_became_of_its_calls_is_counted() {
+    use meseta_proto::mesos::v1::offer::operation::Type;
+    let master = master().await;
+    master
+        .api
+        .apply(&framework("f", None, FrameworkState::Registered));
+    let (own, other) = (FrameworkId::from("f"), FrameworkId::from("nobody"));
+    for (id, counter, by) in [
+        (&own, FrameworkCounter::Operations(Type::Launch), 2),
+        (&own, FrameworkCounter::Operations(Type::Launch), 1),
+        (&own, FrameworkCounter::Operations(Type::Reserve), 1),
+        (&own, FrameworkCounter::OffersAccepted, 2),
+        (&own, FrameworkCounter::OffersDeclined, 4),
+        (&other, FrameworkCounter::OffersDeclined, 8),
+    ] {
+        master.api.count_of(id, counter, by);
+    }
+    let expected = named(&[
+        ("offers/accepted", 2.0),
+        ("offers/declined", 4.0),
+        ("operations", 4.0),
+        ("operations/launch", 3.0),
+        ("operations/reserve", 1.0),
+        ("subscribed", 1.0),
+    ]);
+    assert_eq!(counted(&master, "f").await, expected);
+    assert_eq!(counted(&master, "nobody").await, []);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::notice::Notice;
 use crate::offers::{Taken, refusal};
 use crate::turn::Turn;
 use crate::verdicts::Word;
-use crate::view::Counter;
+use crate::view::{Counter, FrameworkCounter};
 
 /// Where operations run, and what they may still use. Each operation sees what those before it left
 /// and made.
@@ -102,17 +102,17 @@ impl Reign {
         accept: call::Accept,
     ) {
         let (ids, filters) = (accept.offer_ids, accept.filters);
+        count_launches(turn, &accept.operations);
         if accept.operations.iter().all(is_nothing) {
-            return self.decline(turn, framework, &ids, filters.as_ref());
-        }
-        let launches = accept.operations.iter().filter(|one| launches(one)).count();
-        if launches > 0 {
-            turn.count_by(Counter::Message("launch_tasks"), launches as u64);
+            let declined = self.decline(turn, framework, &ids, filters.as_ref());
+            let accepted = if declined == ids.len() { declined } else { 0 };
+            return turn.count_of(framework, FrameworkCounter::OffersAccepted, accepted);
         }
         let taken = match self.take_offers(turn, framework, &ids) {
             Ok(taken) => taken,
             Err(reason) => return self.void(turn, framework, accept.operations, &reason),
         };
+        turn.count_of(framework, FrameworkCounter::OffersAccepted, ids.len());
         let total = self.agents.get(&taken.agent).map(|it| it.total.clone());
         let mut purse = Purse::new(taken, total.unwrap_or_default());
         let mut operations = accept.operations;
@@ -137,19 +137,23 @@ impl Reign {
         operation: Operation,
     ) {
         let kind = operation.r#type();
-        match (kind, operation) {
+        let before = purse.messages.len();
+        let done = match (kind, operation) {
             (Type::Launch, Operation { launch, .. }) => {
                 for task in launch.unwrap_or_default().task_infos {
                     self.launch(turn, framework, purse, task);
                 }
+                purse.messages.len() - before
             }
             (Type::LaunchGroup, Operation { launch_group, .. }) => {
                 if let Some(group) = launch_group {
                     self.launch_group(turn, framework, purse, group);
                 }
+                purse.messages.len() - before
             }
-            (_, operation) => self.convert(turn, framework, purse, operation),
-        }
+            (_, operation) => self.convert(turn, framework, purse, operation).into(),
+        };
+        turn.count_of(framework, FrameworkCounter::Operations(kind), done);
     }
 
     /// An ACCEPT whose offers are not (all) valid: nothing of it happens, and every part is told so.
@@ -252,7 +256,16 @@ fn is_nothing(operation: &Operation) -> bool {
     operation.r#type() == Type::Launch && tasks_of(operation).is_empty()
 }
 
-/// What Mesos counts as a message that launches tasks.
-fn launches(operation: &Operation) -> bool {
-    operation.r#type() == Type::Launch && !tasks_of(operation).is_empty()
+/// compat: what Mesos counts as messages that launch tasks, and as messages that decline offers.
+fn count_launches(turn: &mut Turn<'_>, operations: &[Operation]) {
+    let launches = operations.iter().filter(|one| one.r#type() == Type::Launch);
+    let (empty, full): (Vec<_>, Vec<_>) = launches.partition(|one| is_nothing(one));
+    for (name, count) in [
+        ("launch_tasks", full.len()),
+        ("decline_offers", empty.len()),
+    ] {
+        if count > 0 {
+            turn.count_by(Counter::Message(name), count as u64);
+        }
+    }
 }

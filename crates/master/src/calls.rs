@@ -9,6 +9,7 @@ use meseta_proto::mesos::v1::scheduler::call::Type;
 use crate::frameworks::Connection;
 use crate::master::Reign;
 use crate::turn::Turn;
+use crate::view::{Counter, FrameworkCounter};
 
 /// What becomes of a call.
 pub(crate) enum Handled {
@@ -114,7 +115,9 @@ impl Reign {
             }
             Type::Decline => {
                 let decline = call.decline.ok_or_else(|| missing("decline"))?;
-                self.decline(turn, id, &decline.offer_ids, decline.filters.as_ref());
+                turn.count(Counter::Message("decline_offers"));
+                let declined = self.decline(turn, id, &decline.offer_ids, decline.filters.as_ref());
+                turn.count_of(id, FrameworkCounter::OffersDeclined, declined);
             }
             Type::Revive => self.revive(turn, id, &call.revive.unwrap_or_default().roles),
             Type::Suppress => self.suppress(turn, id, &call.suppress.unwrap_or_default().roles),

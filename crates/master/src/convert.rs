@@ -22,18 +22,20 @@ use crate::reason::reason;
 use crate::turn::Turn;
 
 impl Reign {
-    /// An operation on resources: carried out, or its framework hears why not.
+    /// An operation on resources: carried out, or its framework hears why not. Says which.
     pub(crate) fn convert(
         &mut self,
         turn: &mut Turn<'_>,
         framework: &FrameworkId,
         purse: &mut Purse,
         operation: Operation,
-    ) {
-        match self.converted(turn, framework, purse, &operation) {
+    ) -> bool {
+        let converted = self.converted(turn, framework, purse, &operation);
+        match &converted {
             Ok(()) => self.instruct(turn, framework, purse, operation),
-            Err(reason) => self.fail_operation(turn, framework, &operation, &reason),
+            Err(reason) => self.fail_operation(turn, framework, &operation, reason),
         }
+        converted.is_ok()
     }
 
     /// Takes what an operation consumes out of the purse and puts in what it makes.

@@ -12,7 +12,7 @@ use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::scheduler;
 
-use crate::view::{Counter, Delta};
+use crate::view::{Counter, Delta, FrameworkCounter};
 
 /// What can happen to a master. Past tense; recordable.
 #[derive(Debug, Clone, PartialEq)]
@@ -207,6 +207,16 @@ pub enum Effect {
         /// Which.
         counter: Counter,
         /// By how much.
+        by: u64,
+    },
+    /// A counter of one framework grew. The edge forgets them with
+    /// [`Delta::FrameworkForgotten`].
+    CountOf {
+        /// Whose.
+        framework: FrameworkId,
+        /// Which.
+        counter: FrameworkCounter,
+        /// By how much, not 0.
         by: u64,
     },
     /// Replace the log up to `index` by this registry snapshot.

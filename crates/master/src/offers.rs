@@ -199,16 +199,17 @@ impl Reign {
         self.take_back(turn, id, Some(Refusal { seconds: 0.0 }));
     }
 
-    /// DECLINE: what is still on offer goes to others, and is kept from this framework for a while.
+    /// DECLINE: what is still on offer goes to others, and is kept from this framework for a while. Says
+    /// how many of the offers were.
     pub(crate) fn decline(
         &mut self,
         turn: &mut Turn<'_>,
         framework: &FrameworkId,
         ids: &[v1::OfferId],
         filters: Option<&v1::Filters>,
-    ) {
-        turn.count(Counter::Message("decline_offers"));
+    ) -> usize {
         let refusal = refusal(filters);
+        let mut declined = 0;
         for id in ids.iter().map(OfferId::from) {
             if self
                 .offers
@@ -218,6 +219,7 @@ impl Reign {
                 continue;
             }
             if let Some(offer) = self.strike_offer(turn, &id) {
+                declined += 1;
                 self.refuse_resources(
                     turn,
                     framework,
@@ -228,6 +230,7 @@ impl Reign {
                 );
             }
         }
+        declined
     }
 
     /// Gives back what a framework did not want.

@@ -1,6 +1,7 @@
 //! One step: its time, and where its effects go.
 
 use meseta_model::edge::{Outcome, Refusal, RequestId, StreamId};
+use meseta_model::ids::FrameworkId;
 use meseta_model::step::{Effects, Now, Seq};
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
@@ -8,7 +9,7 @@ use meseta_proto::mesos::v1::scheduler;
 
 use crate::event::{Effect, Timer};
 use crate::registry::Op;
-use crate::view::{Counter, Delta};
+use crate::view::{Counter, Delta, FrameworkCounter};
 
 /// The actor that speaks for the master.
 pub(crate) const MASTER: &str = "master";
@@ -66,6 +67,16 @@ impl<'a> Turn<'a> {
 
     pub(crate) fn count_by(&mut self, counter: Counter, by: u64) {
         self.out.push(Effect::Count { counter, by });
+    }
+
+    pub(crate) fn count_of(&mut self, id: &FrameworkId, counter: FrameworkCounter, by: usize) {
+        if by > 0 {
+            self.out.push(Effect::CountOf {
+                framework: id.clone(),
+                counter,
+                by: by as u64,
+            });
+        }
     }
 
     /// Asks for a timer event this many microseconds from now.

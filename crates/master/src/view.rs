@@ -192,6 +192,20 @@ pub enum TaskList {
     Completed,
 }
 
+/// What the master counts by framework: `master/frameworks/NAME/ID/…`. Calls and events the edge counts
+/// where they pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FrameworkCounter {
+    /// `offers/accepted`: offers of an ACCEPT that names valid ones only.
+    OffersAccepted,
+    /// `offers/declined`: offers that were out and that a DECLINE named.
+    OffersDeclined,
+    /// `operations/reserve` …: operations that were carried out, or sent to their agent.
+    ///
+    /// compat: a LAUNCH counts once per task that was launched, a LAUNCH_GROUP once.
+    Operations(v1::offer::operation::Type),
+}
+
 /// What the master counts. The edge gives each its name in `/metrics/snapshot`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

@@ -267,6 +267,11 @@ impl Performer {
             Effect::Reply { request, outcome } => self.api.reply(request, outcome),
             Effect::Changed(delta) => self.changed(&delta),
             Effect::Count { counter, by } => self.api.count(counter, by),
+            Effect::CountOf {
+                framework,
+                counter,
+                by,
+            } => self.api.count_of(&framework, counter, by),
             Effect::SnapshotRegistry { index, bytes } => {
                 self.registrar.snapshot(bytes.len());
                 if let Err(refusal) = self.coordinator.snapshot(index, bytes) {

@@ -17,9 +17,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use meseta_master::event::Event;
-use meseta_master::view::{Counter, Delta};
+use meseta_master::view::{Counter, Delta, FrameworkCounter};
 use meseta_model::caller::Caller;
 use meseta_model::edge::{Outcome, RequestId, StreamId};
+use meseta_model::ids::FrameworkId;
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
 use meseta_proto::mesos::v1::scheduler as wire;
@@ -169,6 +170,11 @@ impl MasterApi {
     /// A counter grew.
     pub fn count(&self, counter: Counter, by: u64) {
         self.edge.counters.add(counter, by);
+    }
+
+    /// A counter of one framework grew.
+    pub fn count_of(&self, framework: &FrameworkId, counter: FrameworkCounter, by: u64) {
+        self.edge.tallies.count(framework, counter, by);
     }
 
     /// Sets a metric that only the node knows, for example `registrar/registry_size_bytes`.

@@ -1,18 +1,16 @@
 //! What each framework called and was sent, for `master/frameworks/…`: counted where it passes, on its
-//! way in and out.
+//! way in and out. What became of its calls the core counts.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use meseta_master::view::{Delta, FrameworkState};
+use meseta_master::view::{Delta, FrameworkCounter, FrameworkState};
 use meseta_model::edge::StreamId;
-use meseta_model::ids::{FrameworkId, OfferId};
+use meseta_model::ids::FrameworkId;
 use meseta_model::upid::Upid;
 use meseta_proto::actor::Message;
-use meseta_proto::mesos::scheduler as v0;
 use meseta_proto::mesos::v1::offer::operation::Type as Operation;
 use meseta_proto::mesos::v1::scheduler::{self, Event, call, event};
-use meseta_proto::mesos::v1::{self, offer};
 
 use crate::metrics::Metrics;
 
@@ -26,57 +24,19 @@ struct State {
     /// Whose events go over a stream, or to a driver: at most one of each per framework, the last.
     streams: BTreeMap<StreamId, FrameworkId>,
     drivers: BTreeMap<String, FrameworkId>,
-    /// Whose offers are out, to tell an answer to one of them from an answer to anything.
-    offers: BTreeMap<OfferId, FrameworkId>,
 }
 
-/// What one framework called and was sent.
+/// What one framework called, was sent, and came to.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Tally {
     driver: Option<String>,
     stream: Option<StreamId>,
     calls: BTreeMap<call::Type, u64>,
     events: BTreeMap<event::Type, u64>,
-    operations: BTreeMap<Operation, u64>,
+    /// What the core counted.
+    counted: BTreeMap<FrameworkCounter, u64>,
     sent: u64,
-    accepted: u64,
-    declined: u64,
     rescinded: u64,
-}
-
-/// A call over HTTP or of a driver, as far as it is counted.
-struct Called<'a> {
-    kind: call::Type,
-    accepted: &'a [v1::OfferId],
-    operations: &'a [offer::Operation],
-    declined: &'a [v1::OfferId],
-}
-
-impl<'a> From<&'a scheduler::Call> for Called<'a> {
-    fn from(call: &'a scheduler::Call) -> Self {
-        let accept = call.accept.as_ref();
-        let decline = call.decline.as_ref();
-        Self {
-            kind: call.r#type(),
-            accepted: accept.map_or(&[], |part| &part.offer_ids),
-            operations: accept.map_or(&[], |part| &part.operations),
-            declined: decline.map_or(&[], |part| &part.offer_ids),
-        }
-    }
-}
-
-impl<'a> From<&'a v0::Call> for Called<'a> {
-    fn from(call: &'a v0::Call) -> Self {
-        let accept = call.accept.as_ref();
-        let decline = call.decline.as_ref();
-        Self {
-            // The kinds have the same numbers in both.
-            kind: call::Type::try_from(call.r#type.unwrap_or_default()).unwrap_or_default(),
-            accepted: accept.map_or(&[], |part| &part.offer_ids),
-            operations: accept.map_or(&[], |part| &part.operations),
-            declined: decline.map_or(&[], |part| &part.offer_ids),
-        }
-    }
 }
 
 impl Tallies {
@@ -84,7 +44,7 @@ impl Tallies {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Learns which frameworks and offers there are.
+    /// Learns which frameworks there are.
     pub(super) fn apply(&self, delta: &Delta) {
         match delta {
             Delta::Elected(_) => *self.lock() = State::default(),
@@ -97,23 +57,22 @@ impl Tallies {
                 self.lock().set_driver(&id, driver);
             }
             Delta::FrameworkForgotten(id) => self.lock().remove(id),
-            Delta::Offer(offer) => {
-                let id = FrameworkId::from(&offer.framework_id);
-                self.lock().offers.insert(OfferId::from(&offer.id), id);
-            }
-            Delta::OfferRemoved(offer) => {
-                self.lock().offers.remove(offer);
-            }
             _ => {}
+        }
+    }
+
+    /// Something grew that the core counts.
+    pub(super) fn count(&self, id: &FrameworkId, counter: FrameworkCounter, by: u64) {
+        if let Some(tally) = self.lock().frameworks.get_mut(id) {
+            *tally.counted.entry(counter).or_default() += by;
         }
     }
 
     /// A framework called, over HTTP.
     pub(super) fn called(&self, call: &scheduler::Call) {
-        let Some(id) = call.framework_id.as_ref().map(FrameworkId::from) else {
-            return;
-        };
-        self.lock().called(&id, &call.into());
+        if let Some(id) = call.framework_id.as_ref().map(FrameworkId::from) {
+            self.lock().called(&id, call.r#type());
+        }
     }
 
     /// A message came in: a driver's call, if it is one and from its driver.
@@ -126,7 +85,9 @@ impl Tallies {
         let mut state = self.lock();
         let id = state.drivers.get(&from.to_string()).cloned();
         if let Some(id) = id {
-            state.called(&id, &(&**call).into());
+            // The kinds have the same numbers in both.
+            let kind = call::Type::try_from(call.r#type.unwrap_or_default());
+            state.called(&id, kind.unwrap_or_default());
         }
     }
 
@@ -172,16 +133,9 @@ impl Tallies {
 }
 
 impl State {
-    fn called(&mut self, id: &FrameworkId, called: &Called<'_>) {
-        let Some(tally) = self.frameworks.get_mut(id) else {
-            return;
-        };
-        *tally.calls.entry(called.kind).or_default() += 1;
-        let own = |offer: &&v1::OfferId| self.offers.get(&OfferId::from(*offer)) == Some(id);
-        tally.accepted += called.accepted.iter().filter(own).count() as u64;
-        tally.declined += called.declined.iter().filter(own).count() as u64;
-        for operation in called.operations {
-            *tally.operations.entry(operation.r#type()).or_default() += 1;
+    fn called(&mut self, id: &FrameworkId, kind: call::Type) {
+        if let Some(tally) = self.frameworks.get_mut(id) {
+            *tally.calls.entry(kind).or_default() += 1;
         }
     }
 
@@ -239,15 +193,16 @@ impl Tally {
         self.write_calls(metrics, prefix);
         self.write_events(metrics, prefix);
         metrics.count(format!("{prefix}/operations"), 0);
+        let counted = |counter| self.counted.get(&counter).copied().unwrap_or(0);
         for kind in OPERATIONS {
-            let count = self.operations.get(&kind).copied().unwrap_or(0);
+            let count = counted(FrameworkCounter::Operations(kind));
             let name = kind.as_str_name().to_lowercase();
             metrics.count(format!("{prefix}/operations/{name}"), count);
             metrics.count(format!("{prefix}/operations"), count);
         }
         for (name, count) in [
-            ("accepted", self.accepted),
-            ("declined", self.declined),
+            ("accepted", counted(FrameworkCounter::OffersAccepted)),
+            ("declined", counted(FrameworkCounter::OffersDeclined)),
             ("rescinded", self.rescinded),
             ("sent", self.sent),
         ] {
@@ -293,6 +248,7 @@ pub(super) const OPERATIONS: [Operation; 10] = [
 #[cfg(test)]
 mod tests {
     use meseta_master::view::FrameworkView;
+    use meseta_proto::mesos::v1;
 
     use super::*;
 

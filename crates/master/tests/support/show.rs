@@ -69,6 +69,11 @@ fn wish(wish: &Wish) -> String {
         },
         Wish::Changed(delta) => self::delta(delta),
         Wish::Count { counter, by } => format!("count {counter:?} {by}"),
+        Wish::CountOf {
+            framework,
+            counter,
+            by,
+        } => format!("count {framework} {counter:?} {by}"),
         Wish::SnapshotRegistry { index, bytes } => {
             let snapshot: registry::Snapshot = meseta_proto::decode(bytes).unwrap();
             format!("snapshot {index} {}", json(&snapshot))

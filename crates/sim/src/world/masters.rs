@@ -260,7 +260,7 @@ impl World {
                 self.note(|| show::master_delta(m, &delta));
                 self.notice_return(&delta);
             }
-            Effect::Count { .. } => {}
+            Effect::Count { .. } | Effect::CountOf { .. } => {}
             Effect::SnapshotRegistry { index, bytes } => {
                 self.agreement.snapshot(self.now_us, m as u64, index, bytes);
             }
