@@ -1,5 +1,6 @@
 //! What can happen to an agent, and what it can ask for.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -103,6 +104,9 @@ pub struct Started {
     pub info: meseta_proto::mesos::v1::AgentInfo,
     /// The files below `meta/`, sorted by path; empty on a fresh machine.
     pub meta: Vec<MetaEntry>,
+    /// When runs that are over ended: when their `executor.sentinel` was written, in nanoseconds since
+    /// the Unix epoch, by its path below `meta/`. One that is not here ended just now.
+    pub ended: BTreeMap<String, u64>,
 }
 
 /// One file or link below `meta/`, read at start.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use meseta_model::ids::{AgentId, ContainerId, ExecutorId, FrameworkId, TaskId};
+use meseta_model::step::Now;
 
 use crate::agent::Agent;
 use crate::checkpoint;
@@ -23,11 +24,12 @@ pub(crate) enum Garbage {
     Task(FrameworkId, ExecutorId, ContainerId, TaskId),
 }
 
-/// What waits for collection, and since when (monotonic microseconds).
+/// What waits for collection, and since when: monotonic microseconds, below zero if that was before the
+/// clock's begin.
 #[derive(Debug, Default)]
 pub(crate) struct Gc {
-    since: BTreeMap<Garbage, u64>,
-    by_age: BTreeSet<(u64, Garbage)>,
+    since: BTreeMap<Garbage, i64>,
+    by_age: BTreeSet<(i64, Garbage)>,
     /// Of all of it.
     paths: usize,
 }
@@ -44,11 +46,11 @@ impl Garbage {
 
 impl Gc {
     /// Schedules, or schedules anew. Answers what is too much for [`limits::GARBAGE`].
-    fn schedule(&mut self, garbage: Garbage, now_us: u64) -> Option<Garbage> {
+    fn schedule(&mut self, garbage: Garbage, since_us: i64) -> Option<Garbage> {
         self.unschedule(&garbage);
         self.paths += garbage.paths();
-        self.since.insert(garbage.clone(), now_us);
-        self.by_age.insert((now_us, garbage));
+        self.since.insert(garbage.clone(), since_us);
+        self.by_age.insert((since_us, garbage));
         (self.since.len() > limits::GARBAGE)
             .then(|| self.oldest())
             .flatten()
@@ -78,9 +80,8 @@ impl Gc {
     /// The oldest, if it has waited at least that long.
     fn older_than(&mut self, age_us: u64, now_us: u64) -> Option<Garbage> {
         let (since, _) = self.by_age.first()?;
-        (now_us.saturating_sub(*since) >= age_us)
-            .then(|| self.oldest())
-            .flatten()
+        let age = signed(now_us).saturating_sub(*since);
+        (age >= signed(age_us)).then(|| self.oldest()).flatten()
     }
 }
 
@@ -94,6 +95,31 @@ pub(crate) fn allowed_age(delay: Duration, headroom: f64, used: f64) -> Duration
     delay.mul_f64(share)
 }
 
+fn signed(us: u64) -> i64 {
+    i64::try_from(us).unwrap_or(i64::MAX)
+}
+
+/// When something ended that ended at this wall time, in monotonic microseconds. What seems to lie
+/// ahead, because a clock was set, ended now.
+fn monotonic(now: Now, ended_ns: u64) -> i64 {
+    let age_us = now.wall_ns.saturating_sub(ended_ns) / 1_000;
+    signed(now.mono_us).saturating_sub(signed(age_us))
+}
+
+/// When the runs of an earlier life ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ended(pub(crate) BTreeMap<String, u64>);
+
+impl Ended {
+    /// The last end of a run in this directory, relative to `meta/`.
+    pub(crate) fn last_in(&self, dir: &str) -> Option<u64> {
+        let below = format!("{dir}/");
+        let all = self.0.range(below.clone()..);
+        let own = all.take_while(|(path, _)| path.starts_with(&below));
+        own.map(|(_, at)| *at).max()
+    }
+}
+
 impl Agent {
     /// How many paths wait until they are old enough to be removed. Mesos: `gc/path_removals_pending`.
     #[must_use]
@@ -102,7 +128,19 @@ impl Agent {
     }
 
     pub(crate) fn collect(&mut self, out: &mut Outbox<'_>, garbage: Garbage) {
-        if let Some(overflow) = self.gc.schedule(garbage, out.now.mono_us) {
+        self.collect_since(out, garbage, signed(out.now.mono_us));
+    }
+
+    /// Something of an earlier life: its age counts, not the time since this start (compat: slave.cpp
+    /// garbageCollect, which takes the directory's time).
+    pub(crate) fn collect_ended(&mut self, out: &mut Outbox<'_>, garbage: Garbage, ended: &Ended) {
+        let last = ended.last_in(&self.directory_of(&garbage));
+        let since = last.map_or(signed(out.now.mono_us), |at| monotonic(out.now, at));
+        self.collect_since(out, garbage, since);
+    }
+
+    fn collect_since(&mut self, out: &mut Outbox<'_>, garbage: Garbage, since_us: i64) {
+        if let Some(overflow) = self.gc.schedule(garbage, since_us) {
             self.remove_directories(out, &overflow);
         }
     }
@@ -120,21 +158,30 @@ impl Agent {
         }
     }
 
-    fn remove_directories(&self, out: &mut Outbox<'_>, garbage: &Garbage) {
+    /// Relative to `meta/`, and to the work directory but for a task's.
+    fn directory_of(&self, garbage: &Garbage) -> String {
         let own = self.id.clone().unwrap_or_else(|| AgentId::from(""));
-        let relative = match garbage {
+        match garbage {
             Garbage::Agent(agent) => checkpoint::agent_dir(agent),
             Garbage::Framework(framework) => checkpoint::framework_dir(&own, framework),
             Garbage::Executor(framework, executor) => {
                 checkpoint::executor_dir(&own, framework, executor)
             }
-            Garbage::Run(framework, executor, run) | Garbage::Task(framework, executor, run, _) => {
+            Garbage::Run(framework, executor, run) => {
                 checkpoint::run_dir(&own, framework, executor, run)
             }
-        };
+            Garbage::Task(framework, executor, run, task) => {
+                let run_dir = checkpoint::run_dir(&own, framework, executor, run);
+                checkpoint::task_dir(&run_dir, task)
+            }
+        }
+    }
+
+    fn remove_directories(&self, out: &mut Outbox<'_>, garbage: &Garbage) {
+        let relative = self.directory_of(garbage);
         let work = &self.config.work_dir;
-        if let Garbage::Task(.., task) = garbage {
-            let path = format!("{work}/meta/{}", checkpoint::task_dir(&relative, task));
+        if matches!(garbage, Garbage::Task(..)) {
+            let path = format!("{work}/meta/{relative}");
             out.push(Effect::RemoveDirectory { path });
             return;
         }
@@ -187,12 +234,56 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_life_left_keeps_its_age() {
+        let now = |mono_us, wall_s: u64| Now {
+            mono_us,
+            wall_ns: wall_s * 1_000_000_000,
+        };
+        let second = 1_000_000;
+        let mut gc = Gc::default();
+        gc.schedule(
+            run("old"),
+            monotonic(now(5 * second, 1_000), 400_000_000_000),
+        );
+        gc.schedule(
+            run("new"),
+            monotonic(now(5 * second, 1_000), 990_000_000_000),
+        );
+        // The clock was set back, or was wrong when it was written.
+        gc.schedule(run("ahead"), monotonic(now(5 * second, 1_000), u64::MAX));
+        assert_eq!(gc.older_than(601 * second, 5 * second), None);
+        assert_eq!(gc.older_than(600 * second, 5 * second), Some(run("old")));
+        assert_eq!(gc.older_than(20 * second, 14 * second), None);
+        assert_eq!(gc.older_than(20 * second, 15 * second), Some(run("new")));
+        assert_eq!(gc.older_than(20 * second, 24 * second), None);
+        assert_eq!(gc.older_than(20 * second, 25 * second), Some(run("ahead")));
+        // The clock began in 1970 and was set far ahead since.
+        gc.schedule(run("far"), monotonic(now(0, 1 << 33), 0));
+        assert_eq!(gc.older_than(u64::MAX, 0), None);
+        assert_eq!(gc.older_than(1 << 50, 0), Some(run("far")));
+    }
+
+    #[test]
+    fn the_last_end_in_a_directory_counts() {
+        let ends = [
+            ("s/a/frameworks/f/1/executor.sentinel", 7),
+            ("s/a/frameworks/f/2/executor.sentinel", 5),
+            ("s/a/frameworks/f2/1/executor.sentinel", 9),
+        ];
+        let ended = Ended(ends.map(|(path, at)| (path.to_owned(), at)).into());
+        assert_eq!(ended.last_in("s/a/frameworks/f"), Some(7));
+        assert_eq!(ended.last_in("s/a/frameworks/f/2"), Some(5));
+        assert_eq!(ended.last_in("s/a"), Some(9));
+        assert_eq!(ended.last_in("s/b"), None);
+    }
+
+    #[test]
     fn the_limit_pushes_the_oldest_out() {
         let mut gc = Gc::default();
         for n in 0..limits::GARBAGE {
-            assert_eq!(gc.schedule(run(&n.to_string()), n as u64), None);
+            assert_eq!(gc.schedule(run(&n.to_string()), n as i64), None);
         }
-        assert_eq!(gc.schedule(run("one more"), u64::MAX), Some(run("0")));
+        assert_eq!(gc.schedule(run("one more"), i64::MAX), Some(run("0")));
         assert_eq!(gc.since.len(), limits::GARBAGE);
     }
 }

@@ -24,7 +24,7 @@ use crate::event::{Effect, Started, Timer};
 use crate::executor::{Container, Executor, Past, State};
 use crate::format;
 use crate::framework::Framework;
-use crate::gc::Garbage;
+use crate::gc::{Ended, Garbage};
 use crate::outbox::Outbox;
 use crate::recovery::{
     self, Recovered, RecoveredExecutor, RecoveredFramework, RecoveredRun, RecoveredTask,
@@ -37,6 +37,7 @@ use crate::view::{Counter, Delta};
 /// What is written first, and which containers are taken up.
 #[derive(Default)]
 struct Plan {
+    ended: Ended,
     writes: Vec<Write>,
     containers: Vec<RecoverableContainer>,
 }
@@ -56,7 +57,7 @@ impl Agent {
         let recovered = recovery::read(&started.meta, &started.boot_id, self.config.strict);
         let result = recovered
             .map_err(|error| error.to_string())
-            .and_then(|recovered| self.take_up(out, recovered));
+            .and_then(|recovered| self.take_up(out, recovered, Ended(started.ended)));
         match result {
             Ok(plan) => self.begin_recovery(out, plan, started.boot_id),
             Err(reason) => self.exit(out, self.recovery_failure(&reason)),
@@ -78,7 +79,12 @@ impl Agent {
         )
     }
 
-    fn take_up(&mut self, out: &mut Outbox<'_>, recovered: Recovered) -> Result<Plan, String> {
+    fn take_up(
+        &mut self,
+        out: &mut Outbox<'_>,
+        recovered: Recovered,
+        ended: Ended,
+    ) -> Result<Plan, String> {
         if recovered.errors > 0 {
             out.push(Effect::Count {
                 counter: Counter::RecoveryErrors,
@@ -88,9 +94,12 @@ impl Agent {
         self.registration.epoch = recovered.epoch;
         self.registration.saved_epoch = recovered.epoch;
         self.take_up_resources(recovered.checkpointed)?;
-        let mut plan = Plan::default();
+        let mut plan = Plan {
+            ended,
+            ..Plan::default()
+        };
         for old in recovered.old_agents {
-            self.collect(out, Garbage::Agent(old));
+            self.collect_ended(out, Garbage::Agent(old), &plan.ended);
         }
         let Some(agent) = recovered.agent else {
             return Ok(plan);
@@ -118,7 +127,7 @@ impl Agent {
                 plan.writes.push(Write::Delete {
                     path: checkpoint::LATEST_AGENT.to_owned(),
                 });
-                self.collect(out, Garbage::Agent(agent.id));
+                self.collect_ended(out, Garbage::Agent(agent.id), &plan.ended);
             }
             Err(incompatible) => return Err(incompatible.to_string()),
         }
@@ -148,7 +157,7 @@ impl Agent {
     ) {
         let id = recovered.id.clone();
         let Some(info) = recovered.info else {
-            return self.collect(out, Garbage::Framework(id));
+            return self.collect_ended(out, Garbage::Framework(id), &plan.ended);
         };
         let mut framework = Framework::new(info, recovered.pid);
         framework.id = id.clone();
@@ -159,6 +168,9 @@ impl Agent {
             self.take_up_executor(out, &id, executor, rebooted, plan);
         }
         self.remove_framework_if_idle(out, &id);
+        if !self.frameworks.contains_key(&id) {
+            self.collect_ended(out, Garbage::Framework(id), &plan.ended);
+        }
     }
 
     fn take_up_executor(
@@ -171,12 +183,13 @@ impl Agent {
     ) {
         let id = recovered.id.clone();
         let (Some(info), Some(latest)) = (recovered.info, recovered.latest) else {
-            return self.collect(out, Garbage::Executor(framework.clone(), id));
+            let garbage = Garbage::Executor(framework.clone(), id);
+            return self.collect_ended(out, garbage, &plan.ended);
         };
         for run in recovered.runs {
             if run.id != latest {
                 let garbage = Garbage::Run(framework.clone(), id.clone(), run.id);
-                self.collect(out, garbage);
+                self.collect_ended(out, garbage, &plan.ended);
                 continue;
             }
             let mut executor =
@@ -285,7 +298,7 @@ impl Agent {
         }
         executor.limits = executor.usage.limits();
         if completed {
-            return self.add_recovered_history(out, executor);
+            return self.add_recovered_history(out, executor, &plan.ended);
         }
         plan.containers.push(RecoverableContainer {
             container_id: run.clone(),
@@ -325,7 +338,7 @@ impl Agent {
     }
 
     /// A run that was over before: history, and garbage.
-    fn add_recovered_history(&mut self, out: &mut Outbox<'_>, executor: Executor) {
+    fn add_recovered_history(&mut self, out: &mut Outbox<'_>, executor: Executor, ended: &Ended) {
         let (framework, id) = (executor.framework.clone(), executor.id.clone());
         let run: ContainerId = executor.container_id.clone();
         out.changed(Delta::ExecutorCompleted {
@@ -333,8 +346,10 @@ impl Agent {
             executor: id.clone(),
             container_id: run.clone(),
         });
-        self.collect(out, Garbage::Run(framework.clone(), id.clone(), run));
-        self.collect(out, Garbage::Executor(framework.clone(), id));
+        let garbage = Garbage::Run(framework.clone(), id.clone(), run);
+        self.collect_ended(out, garbage, ended);
+        let garbage = Garbage::Executor(framework.clone(), id);
+        self.collect_ended(out, garbage, ended);
         self.keep_as_history(out, &framework, executor);
     }
 
@@ -342,6 +357,7 @@ impl Agent {
     /// reboot noticed again.
     fn begin_recovery(&mut self, out: &mut Outbox<'_>, plan: Plan, boot_id: String) {
         let Plan {
+            ended: _,
             mut writes,
             containers,
         } = plan;

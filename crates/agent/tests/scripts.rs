@@ -74,6 +74,7 @@ scripts!(
     exit_owed,
     fencing,
     garbage,
+    garbage_restart,
     groups,
     history,
     kill,

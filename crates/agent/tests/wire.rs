@@ -323,6 +323,7 @@ fn says_what_a_genuine_agent_said() {
         pid: recorded[0].0.clone(),
         info: to_agent_info(register.slave.clone()),
         meta: Vec::new(),
+        ended: Default::default(),
     })));
     let master = incoming[1].0.clone();
     replay.step(Event::MasterDetected(master));

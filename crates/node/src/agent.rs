@@ -5,7 +5,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use meseta_agent::event::{Effect, Event, MetaEntry, Started};
 use meseta_agent::view::Delta;
@@ -31,6 +31,9 @@ use crate::running::{Running, last_words, later};
 use crate::start::{EVENTS, StartError, links, listen, lock, other, seed, wait_for};
 use crate::trash::Trash;
 
+/// The file in a run's directory below `meta/` that says that the run is over.
+const RUN_IS_OVER: &str = "executor.sentinel";
+
 /// What is read of `meta/` at a start: all that may still run, and of the runs that are over, which stay
 /// for `gc_delay`, so many of the newest; more are not shown by any endpoint's history either.
 const META: TreeLimits = TreeLimits {
@@ -39,7 +42,7 @@ const META: TreeLimits = TreeLimits {
     entries: meta_limits::TREE_ENTRIES,
     depth: meta_limits::TREE_DEPTH,
     history: Some(History {
-        marker: "executor.sentinel",
+        marker: RUN_IS_OVER,
         whole: 1_000,
     }),
 };
@@ -207,6 +210,7 @@ fn started(
 ) -> Result<Started, StartError> {
     let boot_id = Path::new("/proc/sys/kernel/random/boot_id");
     let boot_id = std::fs::read_to_string(boot_id).map_err(StartError::path(boot_id))?;
+    let ended = ended(&Path::new(&config.core.work_dir).join("meta"), &entries);
     let meta = entries.into_iter().map(|entry| match entry.content {
         EntryContent::File(bytes) => MetaEntry::File {
             path: entry.path,
@@ -224,7 +228,21 @@ fn started(
         pid: Upid::new("slave(1)", own),
         info,
         meta: meta.collect(),
+        ended,
     })
+}
+
+/// When the runs that are over ended.
+fn ended(meta: &Path, entries: &[meseta_runtime::Entry]) -> BTreeMap<String, u64> {
+    let marks = entries
+        .iter()
+        .filter(|entry| entry.path.ends_with(RUN_IS_OVER));
+    let times = marks.filter_map(|entry| {
+        let about = std::fs::symlink_metadata(meta.join(&entry.path)).ok()?;
+        let at = about.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some((entry.path.clone(), u64::try_from(at.as_nanos()).ok()?))
+    });
+    times.collect()
 }
 
 /// The disk's thread over `meta`, and where its finished writes come out.

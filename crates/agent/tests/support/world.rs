@@ -28,6 +28,8 @@ pub struct World {
     pub meta: BTreeMap<String, MetaEntry>,
     pub disk: DiskMode,
     pub held: VecDeque<(Seq, Vec<Write>)>,
+    /// When the runs that are over ended, as [`Started::ended`] has it.
+    pub ended: BTreeMap<String, u64>,
     /// Every write that was done, in order.
     pub written: Vec<Write>,
 }
@@ -45,6 +47,7 @@ impl World {
             meta: BTreeMap::new(),
             disk: DiskMode::Works,
             held: VecDeque::new(),
+            ended: BTreeMap::new(),
             written: Vec::new(),
         }
     }
@@ -56,6 +59,7 @@ impl World {
             pid: "slave(1)@127.0.0.1:5051".parse().unwrap(),
             info: self.info.clone(),
             meta: self.meta.values().cloned().collect(),
+            ended: self.ended.clone(),
         }))
     }
 
@@ -150,6 +154,11 @@ impl World {
     pub fn apply(&mut self, writes: &[Write]) {
         for write in writes {
             self.written.push(write.clone());
+            if let Write::Put { path, .. } = write
+                && path.ends_with("/executor.sentinel")
+            {
+                self.ended.insert(path.clone(), self.now().wall_ns);
+            }
             apply(&mut self.meta, write);
         }
     }

@@ -118,6 +118,7 @@ impl World {
             pid: Upid::new("slave(1)", Process::Agent(a).address()),
             info: self.agent_info(a),
             meta: meta.collect(),
+            ended: BTreeMap::new(),
         };
         let cleans_up = std::mem::take(&mut self.agents[a].cleans_up_next);
         let config = self.agent_config(cleans_up);
