@@ -151,11 +151,18 @@ impl Agent {
         out.wake(Timer::Gc, self.config.disk_watch_interval);
     }
 
+    /// Removes what has waited long enough for a disk this full, oldest first. What is more than a slice
+    /// waits for the next measuring, which comes soon: by then less may have to go.
     pub(crate) fn disk_measured(&mut self, out: &mut Outbox<'_>, used: f64) {
         let age = allowed_age(self.config.gc_delay, self.config.gc_disk_headroom, used);
-        while let Some(garbage) = self.gc.older_than(micros(age), out.now.mono_us) {
+        for _ in 0..limits::GARBAGE_PER_SLICE {
+            let Some(garbage) = self.gc.older_than(micros(age), out.now.mono_us) else {
+                return;
+            };
             self.remove_directories(out, &garbage);
         }
+        let pause = limits::GARBAGE_PAUSE.min(self.config.disk_watch_interval);
+        out.wake(Timer::Gc, pause);
     }
 
     /// Relative to `meta/`, and to the work directory but for a task's.

@@ -85,6 +85,13 @@ pub const QUEUED_TASKS_PER_EXECUTOR: usize = 20_000;
 /// Directories that wait for collection; past it the oldest goes at once.
 pub const GARBAGE: usize = 100_000;
 
+/// What is collected in one step; more is left for another, [`GARBAGE_PAUSE`] later. Each is one or two
+/// directories.
+pub const GARBAGE_PER_SLICE: usize = 256;
+
+/// See [`GARBAGE_PER_SLICE`]. Everything that can wait is collected within seven minutes.
+pub const GARBAGE_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long a cleanup waits for containers after the longest grace of their executors: the container
 /// room needs up to 70 s for one whose processes or control groups resist. Then the agent exits and
 /// says which are left.

@@ -395,21 +395,23 @@ fn completed_frameworks_are_bounded() {
 fn executors_that_end_before_the_master_answers_are_bounded() {
     let mut script = started();
     script.run("framework f1");
-    for n in 0..=limits::EXITS_OWED {
+    let executors = 0..=limits::EXITS_OWED;
+    for n in executors.clone() {
+        script.run(&format!("run-task f1 t{n} executor=e{n}"));
         for line in [
-            format!("run-task f1 t{n} executor=e{n}"),
             format!("container launched c{}", n + 1),
             format!("subscribe f1 e{n}"),
             format!("update f1 e{n} t{n} TASK_FINISHED {n}"),
-            format!("ack f1 t{n}"),
+            format!("ack f1 t{n} {n}"),
         ] {
-            script.run(&line);
+            run(&mut script, &line);
         }
     }
-    script.run("broken");
-    script.run("advance 300ms");
-    for n in 0..=limits::EXITS_OWED {
-        script.run(&format!("container terminated c{} status=0", n + 1));
+    run(&mut script, "broken");
+    run(&mut script, "advance 300ms");
+    for n in executors {
+        let line = format!("container terminated c{} status=0", n + 1);
+        run(&mut script, &line);
     }
     let mut told = Vec::new();
     for effect in effects(&run(&mut script, "reregistered")) {
@@ -421,4 +423,34 @@ fn executors_that_end_before_the_master_answers_are_bounded() {
     }
     let newest = (1..=limits::EXITS_OWED).map(|n| format!("e{n}"));
     assert_eq!(told, newest.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_full_disk_is_relieved_by_and_by() {
+    let mut script = started();
+    script.run("framework f1");
+    script.run("run-task f1 stays executor=e");
+    let runs = limits::GARBAGE_PER_SLICE;
+    for n in 0..runs {
+        script.run(&format!("run-task f1 t{n}"));
+        script.run(&format!("container failed c{}", n + 2));
+        script.run(&format!("ack f1 t{n}"));
+        script.world.now_us += 1;
+    }
+    let paths = script.world.agent.paths_to_remove();
+    assert_eq!(paths, 4 * runs, "each run and its executor");
+    let is_removal = |effect: &&Effect| matches!(effect, Effect::RemoveDirectory { .. });
+    for slice in 1..=2 {
+        let wishes = run(&mut script, "disk-used 0.95");
+        let removed = effects(&wishes).filter(is_removal).count();
+        assert_eq!(removed, 2 * limits::GARBAGE_PER_SLICE);
+        let waits = waits(&script, &wishes, |timer| *timer == Timer::Gc);
+        assert_eq!(waits, [limits::GARBAGE_PAUSE], "slice {slice}");
+        let wishes = fire(&mut script, Timer::Gc);
+        let measured = effects(&wishes).any(|effect| *effect == Effect::MeasureDisk);
+        assert!(measured, "slice {slice}");
+    }
+    let wishes = run(&mut script, "disk-used 0.95");
+    assert_eq!(effects(&wishes).filter(is_removal).count(), 0);
+    assert_eq!(waits(&script, &wishes, |_| true), []);
 }
