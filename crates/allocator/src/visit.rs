@@ -215,6 +215,9 @@ impl Visit<'_> {
         true
     }
 
+    /// What of the candidate the client would be offered. This and [`Self::refused_until`] are all that is
+    /// done for most pairs of agent and framework, in a few nanoseconds: a call would cost a quarter more.
+    #[inline(always)]
     fn choose(&mut self, slot: u32, candidate: &Arc<Shape>) -> Result<Arc<Shape>, Reason> {
         let client = self.sorter.client(slot);
         let stripped;
@@ -240,6 +243,7 @@ impl Visit<'_> {
     }
 
     /// Until when a refusal stands of which the shape is a part, if there is one.
+    #[inline(always)]
     fn refused_until(&mut self, slot: u32, shape: &Arc<Shape>) -> Option<u64> {
         let (visit, begin) = self.scratch.marks[slot as usize];
         if visit != self.scratch.visit {
