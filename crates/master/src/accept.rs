@@ -35,6 +35,10 @@ pub(crate) struct Purse {
     pub(crate) shared: Resources,
     /// What was converted so far, without allocation: the books follow at the end, all at once.
     pub(crate) steps: Vec<Conversion>,
+    /// How often that was tried.
+    pub(crate) tried: usize,
+    /// Whether the books were asked for what was offered, and have it.
+    pub(crate) is_held: bool,
     /// All that the agent has after these, without allocation.
     pub(crate) total: Resources,
     /// What tasks and executors on the agent have of volumes, once it was asked for.
@@ -55,6 +59,8 @@ impl Purse {
             shared: offered.shared(),
             offered,
             steps: Vec::new(),
+            tried: 0,
+            is_held: false,
             total,
             volumes_used: None,
             messages: Vec::new(),

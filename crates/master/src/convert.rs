@@ -49,13 +49,14 @@ impl Reign {
         self.check_operation(framework, purse, operation)?;
         self.check_room(&purse.agent)?;
         self.check_held(framework, purse)?;
-        if let (Type::Destroy, Some(destroy)) = (operation.r#type(), &operation.destroy) {
-            self.rescind_volumes(turn, &purse.agent, &destroy.volumes);
-        }
         let steps = conversions(operation).map_err(reason)?;
         let most = CONVERSIONS_PER_ACCEPT;
-        if purse.steps.len() + steps.len() > most {
+        purse.tried = purse.tried.saturating_add(steps.len());
+        if purse.tried > most {
             return Err(format!("One ACCEPT may convert resources {most} times"));
+        }
+        if let (Type::Destroy, Some(destroy)) = (operation.r#type(), &operation.destroy) {
+            self.rescind_volumes(turn, &purse.agent, &destroy.volumes);
         }
         let (mut left, mut resized) = (purse.left.clone(), Resources::new());
         match operation.r#type() {
@@ -87,15 +88,15 @@ impl Reign {
 
     /// Whether the books say that the framework still has what it was offered; the rest of the ACCEPT
     /// then finds it there too.
-    fn check_held(&self, framework: &FrameworkId, purse: &Purse) -> Result<(), String> {
-        if !purse.steps.is_empty() {
+    fn check_held(&self, framework: &FrameworkId, purse: &mut Purse) -> Result<(), String> {
+        if purse.is_held {
             return Ok(());
         }
         let left = purse.left.unallocated();
         let held = self.allocator.held(framework, &purse.role, &purse.agent);
-        if purse.total.contains(&left.non_shared())
-            && held.is_some_and(|held| held.unallocated().contains(&left))
-        {
+        purse.is_held = purse.total.contains(&left.non_shared())
+            && held.is_some_and(|held| held.unallocated().contains(&left));
+        if purse.is_held {
             return Ok(());
         }
         Err("What was offered is not there any more".to_owned())

@@ -32,9 +32,10 @@ pub const OPERATIONS_PER_AGENT_LIMIT: usize = 10_000;
 /// has to do with all of them. What an agent brings along stands.
 pub const RESERVATIONS_PER_AGENT: usize = 1_000;
 
-/// Times that the operations of one ACCEPT may convert resources: a RESERVE does it once, others once for
-/// each resource that they name. Beyond it operations fail: each time looks at all that the agent has.
-pub const CONVERSIONS_PER_ACCEPT: usize = 2_000;
+/// Times that the operations of one ACCEPT may try to convert resources: a RESERVE does it once, others
+/// once for each resource that they name. Beyond it operations fail: each time looks at all that the
+/// agent has.
+pub const CONVERSIONS_PER_ACCEPT: usize = 1_000;
 
 /// Bytes of the text that says what is wrong with an operation or a task; beyond it the text is cut.
 pub const REASON_BYTES: usize = 4_096;
