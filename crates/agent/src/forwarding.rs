@@ -196,10 +196,7 @@ impl Agent {
             return;
         }
         let key = (framework, task);
-        let Some(stream) = self.updates.streams.get_mut(&key) else {
-            return;
-        };
-        let Some(oldest) = stream.acknowledge(uuid) else {
+        let Some(oldest) = self.updates.acknowledge(&key, uuid) else {
             return;
         };
         out.cancel(Timer::UpdateRetry(key.0.clone(), key.1.clone()));
@@ -209,10 +206,10 @@ impl Agent {
             .get(&key.0)
             .is_some_and(|f| f.tasks.contains_key(&key.1));
         if is_terminal(oldest.status.state()) {
-            self.updates.streams.remove(&key);
+            self.updates.remove(&key);
             self.task_over(out, &key.0, &key.1);
         } else if !owned && self.updates.streams.get(&key).is_some_and(|s| s.is_empty()) {
-            self.updates.streams.remove(&key);
+            self.updates.remove(&key);
             self.remove_framework_if_idle(out, &key.0);
         } else {
             self.forward(out, &key);
@@ -250,7 +247,7 @@ impl Agent {
         task: &TaskId,
     ) {
         let key = (framework.clone(), task.clone());
-        if self.updates.streams.remove(&key).is_some() {
+        if self.updates.remove(&key) {
             out.cancel(Timer::UpdateRetry(key.0, key.1));
         }
     }
@@ -259,7 +256,7 @@ impl Agent {
     pub(crate) fn drop_framework_streams(&mut self, out: &mut Outbox<'_>, framework: &FrameworkId) {
         let keys: Vec<Key> = self.updates.of_framework(framework).cloned().collect();
         for key in keys {
-            self.updates.streams.remove(&key);
+            self.updates.remove(&key);
             out.cancel(Timer::UpdateRetry(key.0.clone(), key.1.clone()));
             out.cancel(Timer::UpdateWriteRetry(key.0, key.1));
         }

@@ -61,6 +61,10 @@ pub const UPDATE_BYTES: usize = 4 << 20;
 /// [`UNACKNOWLEDGED_UPDATES_PER_TASK`]. (Mesos: unbounded.)
 pub const UNACKNOWLEDGED_BYTES_PER_TASK: usize = 16 << 20;
 
+/// The same of all tasks of a framework together: what its executors can make an agent keep, in memory
+/// and under `meta/`, which the next start reads.
+pub const UNACKNOWLEDGED_BYTES_PER_FRAMEWORK: usize = 128 << 20;
+
 /// A `task.updates` file that is longer is written anew once more than half of it is of no use any more:
 /// it never gets longer than twice what is unacknowledged, or than this. Small, because recovery reads
 /// the files of all tasks at once.

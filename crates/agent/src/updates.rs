@@ -30,6 +30,8 @@ pub(crate) type Key = (FrameworkId, TaskId);
 #[derive(Debug, Default)]
 pub(crate) struct Updates {
     pub(crate) streams: BTreeMap<Key, Stream>,
+    /// What the unacknowledged updates of each framework take, if there are any.
+    bytes: BTreeMap<FrameworkId, usize>,
 }
 
 impl Updates {
@@ -45,7 +47,60 @@ impl Updates {
 
     /// A stream of an earlier life: what of it is unacknowledged, and what was seen of it.
     pub(crate) fn restore(&mut self, key: Key, path: String, stream: Restored) {
-        self.streams.insert(key, Stream::restored(path, stream));
+        let stream = Stream::restored(path, stream);
+        self.remove(&key);
+        self.account(&key.0, 0, stream.bytes());
+        self.streams.insert(key, stream);
+    }
+
+    /// See [`Stream::push`]; a new stream is written to this path.
+    fn push(
+        &mut self,
+        key: &Key,
+        update: StatusUpdate,
+        sender: Option<ExecutorId>,
+        path: Option<String>,
+    ) -> Option<ExecutorId> {
+        let stream = self.streams.entry(key.clone());
+        let stream = stream.or_insert_with(|| Stream::new(path));
+        let before = stream.bytes();
+        let told = stream.push(update, sender);
+        let after = stream.bytes();
+        self.account(&key.0, before, after);
+        told
+    }
+
+    /// See [`Stream::acknowledge`].
+    pub(crate) fn acknowledge(&mut self, key: &Key, uuid: &Bytes) -> Option<StatusUpdate> {
+        let stream = self.streams.get_mut(key)?;
+        let before = stream.bytes();
+        let acknowledged = stream.acknowledge(uuid);
+        let after = stream.bytes();
+        self.account(&key.0, before, after);
+        acknowledged
+    }
+
+    /// Forgets a stream. Answers whether there was one.
+    pub(crate) fn remove(&mut self, key: &Key) -> bool {
+        let Some(stream) = self.streams.remove(key) else {
+            return false;
+        };
+        self.account(&key.0, stream.bytes(), 0);
+        true
+    }
+
+    /// What the unacknowledged updates of a framework take.
+    fn bytes_of(&self, framework: &FrameworkId) -> usize {
+        self.bytes.get(framework).copied().unwrap_or(0)
+    }
+
+    fn account(&mut self, framework: &FrameworkId, before: usize, after: usize) {
+        let bytes = self.bytes_of(framework) + after - before;
+        if bytes == 0 {
+            self.bytes.remove(framework);
+        } else {
+            self.bytes.insert(framework.clone(), bytes);
+        }
     }
 }
 
@@ -124,7 +179,8 @@ impl Agent {
         Ok(())
     }
 
-    /// No update is taken that is too large; a stream that is full takes only the end of its task.
+    /// No update is taken that is too large. A stream that is full takes only the end of its task, and so
+    /// do all of a framework whose updates take too much together.
     fn check_room(
         &self,
         out: &mut Outbox<'_>,
@@ -146,16 +202,17 @@ impl Agent {
         let is_stray = known.is_some_and(|f| !f.tasks.contains_key(&task));
         let full = match stream {
             Some(stream) => {
-                let uuid = update.uuid.clone().unwrap_or_default();
-                let too_many = stream.len() >= limits::UNACKNOWLEDGED_UPDATES_PER_TASK
-                    || stream.bytes() + bytes > limits::UNACKNOWLEDGED_BYTES_PER_TASK;
-                too_many
-                    && !stream.has_seen(&uuid)
-                    && (is_stray || !is_terminal(update.status.state()))
+                stream.len() >= limits::UNACKNOWLEDGED_UPDATES_PER_TASK
+                    || stream.bytes() + bytes > limits::UNACKNOWLEDGED_BYTES_PER_TASK
             }
             None => is_stray && self.has_too_many_strays(framework),
         };
-        if !full {
+        let all = self.updates.bytes_of(framework) + bytes;
+        let full = full || all > limits::UNACKNOWLEDGED_BYTES_PER_FRAMEWORK;
+        let uuid = update.uuid.clone().unwrap_or_default();
+        let is_repeated = stream.is_some_and(|stream| stream.has_seen(&uuid));
+        let can_wait = is_stray || !is_terminal(update.status.state());
+        if !full || is_repeated || !can_wait {
             return Ok(());
         }
         out.count(Counter::InvalidStatusUpdates);
@@ -353,9 +410,7 @@ impl Agent {
             TaskId::from(&update.status.task_id),
         );
         let uuid = update.uuid.clone().unwrap_or_default();
-        let stream = self.updates.streams.entry(key.clone());
-        let stream = stream.or_insert_with(|| Stream::new(path));
-        if let Some(sender) = stream.push(update, sender) {
+        if let Some(sender) = self.updates.push(&key, update, sender, path) {
             self.acknowledge_to_executor(out, &key.0, &sender, &key.1, uuid);
         }
         self.write_stream(out, &key);

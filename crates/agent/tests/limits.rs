@@ -247,6 +247,42 @@ fn an_update_that_is_too_large_is_refused() {
     assert_eq!(refusal(&wishes), None, "the end of a task is always taken");
 }
 
+#[test]
+fn what_a_framework_has_unacknowledged_is_bounded() {
+    let mut script = with_executor();
+    let data = limits::UPDATE_BYTES - 200;
+    let per_task = limits::UNACKNOWLEDGED_BYTES_PER_TASK / data;
+    let all = limits::UNACKNOWLEDGED_BYTES_PER_FRAMEWORK / data;
+    let line = |n: usize| {
+        let task = n / per_task + 1;
+        format!("update f1 e1 t{task} TASK_RUNNING {n} data={data}")
+    };
+    for n in 2..=all / per_task + 2 {
+        run(&mut script, &format!("run-task f1 t{n} executor=e1"));
+    }
+    for n in 0..all {
+        assert_eq!(refusal(&run(&mut script, &line(n))), None, "{n}");
+    }
+    let too_many = Some(RefusalKind::TooMany);
+    assert_eq!(refusal(&run(&mut script, &line(all))), too_many);
+    assert_eq!(refusal(&run(&mut script, &line(0))), None, "a repetition");
+    run(&mut script, "ack f1 t1 0");
+    assert_eq!(
+        refusal(&run(&mut script, &line(all))),
+        None,
+        "there is room"
+    );
+    assert_eq!(refusal(&run(&mut script, &line(all + 1))), too_many);
+    let wishes = run(&mut script, "update f1 e1 t2 TASK_FINISHED 91");
+    assert_eq!(refusal(&wishes), None, "the end of a task is always taken");
+    script.run("framework f2");
+    script.run("run-task f2 u1 executor=e2");
+    script.run("container launched c2");
+    run(&mut script, "subscribe f2 e2 stream=s2");
+    let wishes = run(&mut script, "update f2 e2 u1 TASK_RUNNING 92 data=9999");
+    assert_eq!(refusal(&wishes), None, "others have their own room");
+}
+
 fn update_sent(effect: &Effect) -> Option<internal::StatusUpdate> {
     match effect {
         Effect::Send { message, .. } => match message.as_ref() {
