@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use meseta_agent::event::{Effect, Event, MetaEntry, Started};
-use meseta_agent::view::Delta;
+use meseta_agent::view::{Counter, Delta};
 use meseta_agent::{Agent, Config as CoreConfig};
 use meseta_api::{AgentApi, AgentConfig, ContainerCounts, Logs, Server, Usage};
 use meseta_client::Links;
@@ -377,7 +377,7 @@ impl Performer {
             Effect::RefuseStream { stream, refusal } => self.api.refuse_stream(&stream, refusal),
             Effect::Reply { request, outcome } => self.api.reply(request, outcome),
             Effect::Changed(delta) => self.changed(&delta),
-            Effect::Count { counter, by } => self.api.count(counter, by),
+            Effect::Count { counter, by } => self.count(counter, by),
             Effect::RemoveDirectory { path } => self.remove(&path),
             Effect::MeasureDisk => self.measure(),
             Effect::Exit { reason } => {
@@ -386,6 +386,18 @@ impl Performer {
             }
             other => self.container(other),
         }
+    }
+
+    fn count(&self, counter: Counter, by: u64) {
+        if counter == Counter::FencedMessages {
+            let work_dir = self.work_dir.display();
+            tracing::warn!(
+                "a message was not obeyed: its leader is older than one that this agent has obeyed. If \
+                 the master began anew, without its registry, remove '{work_dir}/meta/meseta.epoch' \
+                 and start the agent again"
+            );
+        }
+        self.api.count(counter, by);
     }
 
     fn changed(&self, delta: &Delta) {
