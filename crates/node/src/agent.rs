@@ -460,3 +460,23 @@ impl Performer {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_ended_when_their_marks_were_written() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (path, at) in [("a/executor.sentinel", 7), ("a/executor.info", 8)] {
+            let full = dir.path().join(path);
+            std::fs::create_dir_all(full.parent().expect("a parent")).expect("created");
+            let file = File::create(full).expect("created");
+            let at = UNIX_EPOCH + Duration::from_secs(at);
+            file.set_modified(at).expect("its time is set");
+        }
+        let entries = read_tree(dir.path(), &META).expect("it is readable");
+        let expected = ("a/executor.sentinel".to_owned(), 7_000_000_000);
+        assert_eq!(ended(dir.path(), &entries), BTreeMap::from([expected]));
+    }
+}
