@@ -23,6 +23,7 @@ pub(crate) struct Agent {
     pub(crate) id: AgentId,
     pub(crate) site: Arc<Site>,
     pub(crate) hierarchical_role: bool,
+    pub(crate) multi_role: bool,
     /// What a framework must understand to be offered the agent at all.
     pub(crate) needs: Needs,
     pub(crate) total: Arc<Shape>,

@@ -11,7 +11,7 @@ use crate::agent::Agent;
 use crate::filter::Filters;
 use crate::policy::minimum::is_enough;
 use crate::profile::{AgentProfile, Refused, Site, Used};
-use crate::shape::{GPUS, Needs, REMOTE, Shape};
+use crate::shape::{GPUS, Needs, ONE_ROLE, REMOTE, Shape};
 
 impl Allocator {
     /// An agent is there, active, with what is in use on it by frameworks that may still be unknown.
@@ -23,7 +23,8 @@ impl Allocator {
         let total = self.shapes.make(profile.total);
         let agent = Agent {
             id: id.clone(),
-            needs: self.needs_of_agent(&total.resources, &profile.site),
+            needs: self.needs_of_agent(&total.resources, &profile.site, profile.multi_role),
+            multi_role: profile.multi_role,
             listed: self.is_listed(&profile.site),
             site: Arc::new(profile.site),
             hierarchical_role: profile.hierarchical_role,
@@ -113,7 +114,8 @@ impl Allocator {
         if *self.agents[slot].site == site {
             return Ok(());
         }
-        let needs = self.needs_of_agent(&self.agents[slot].total.resources, &site);
+        let agent = &self.agents[slot];
+        let needs = self.needs_of_agent(&agent.total.resources, &site, agent.multi_role);
         let listed = self.is_listed(&site);
         self.wheel.set(slot, u64::MAX);
         self.agents[slot].filters.clear(&mut self.sorter.eras);
@@ -137,8 +139,12 @@ impl Allocator {
         profile: AgentProfile,
     ) -> Result<(), Refused> {
         let slot = self.known_agent(id)?;
-        if self.agents[slot].hierarchical_role != profile.hierarchical_role {
-            self.agents[slot].hierarchical_role = profile.hierarchical_role;
+        let agent = &mut self.agents[slot];
+        if agent.hierarchical_role != profile.hierarchical_role
+            || agent.multi_role != profile.multi_role
+        {
+            agent.hierarchical_role = profile.hierarchical_role;
+            agent.multi_role = profile.multi_role;
             self.touch(now_us, slot);
         }
         self.update_agent_total(now_us, id, profile.total)?;
@@ -198,18 +204,16 @@ impl Allocator {
     }
 
     /// What a framework must understand to be offered anything of an agent.
-    fn needs_of_agent(&self, total: &Resources, site: &Site) -> Needs {
+    fn needs_of_agent(&self, total: &Resources, site: &Site, multi_role: bool) -> Needs {
         let has_gpus = !total.total(&ResourceName::Gpus).is_zero();
         let is_remote = match (&self.config.region, &site.region) {
             (Some(ours), Some(theirs)) => ours != theirs,
             _ => false,
         };
-        let gpus = if has_gpus && self.config.filter_gpus {
-            GPUS
-        } else {
-            0
-        };
-        gpus | if is_remote { REMOTE } else { 0 }
+        let bit = |is_needed, need| if is_needed { need } else { 0 };
+        bit(has_gpus && self.config.filter_gpus, GPUS)
+            | bit(is_remote, REMOTE)
+            | bit(!multi_role, ONE_ROLE)
     }
 
     pub(crate) fn known_agent(&self, id: &AgentId) -> Result<u32, Refused> {
@@ -220,7 +224,8 @@ impl Allocator {
     /// Replaces all that an agent has, in all books.
     pub(crate) fn set_total(&mut self, slot: u32, total: Resources) {
         let new = self.shapes.make(total);
-        let needs = self.needs_of_agent(&new.resources, &self.agents[slot].site);
+        let agent = &self.agents[slot];
+        let needs = self.needs_of_agent(&new.resources, &agent.site, agent.multi_role);
         let old = std::mem::replace(&mut self.agents[slot].total, new.clone());
         self.agents[slot].needs = needs;
         self.sorter.take_total(&old.all);

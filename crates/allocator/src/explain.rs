@@ -14,6 +14,7 @@ use crate::Allocator;
 use crate::filter::Filters;
 use crate::quota::Stage;
 use crate::shape::Shape;
+use crate::sorter::Burden;
 
 /// Why a framework is not offered anything of an agent in a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +64,9 @@ pub enum Reason {
     /// Headroom: other roles are promised what is free.
     #[error("what is free is held back for guarantees of other roles")]
     HeldBack,
+    /// The framework may have several roles, and the agent does not know of such.
+    #[error("the agent does not know frameworks with MULTI_ROLE")]
+    OneRoleAgent,
     /// The agent has gpus, the framework not the capability for them.
     #[error("the agent has gpus, and the framework lacks GPU_RESOURCES")]
     NeedsGpus,
@@ -105,6 +109,7 @@ impl Reason {
             Self::NothingForRole => "unreserve something, or reserve something for the role",
             Self::LimitReached => "a higher quota limit, or less in use by the role",
             Self::HeldBack => "more agents, or lower guarantees of other roles",
+            Self::OneRoleAgent => "an agent with MULTI_ROLE, or a framework without",
             Self::NeedsGpus => "GPU_RESOURCES among the framework's capabilities",
             Self::OtherRegion => "REGION_AWARE among the framework's capabilities",
             Self::NotUnderstood => {

@@ -21,6 +21,8 @@ pub struct FrameworkCapabilities {
     pub gpu_resources: bool,
     /// `REGION_AWARE`: agents of other regions may be offered to it.
     pub region_aware: bool,
+    /// `MULTI_ROLE`: only agents that know it too may be offered to it.
+    pub multi_role: bool,
 }
 
 impl From<meseta_model::capabilities::FrameworkCapabilities> for FrameworkCapabilities {
@@ -33,6 +35,7 @@ impl From<meseta_model::capabilities::FrameworkCapabilities> for FrameworkCapabi
                 "RESERVATION_REFINEMENT" => known.reservation_refinement = true,
                 "GPU_RESOURCES" => known.gpu_resources = true,
                 "REGION_AWARE" => known.region_aware = true,
+                "MULTI_ROLE" => known.multi_role = true,
                 _ => {}
             }
         }
@@ -65,6 +68,9 @@ pub struct AgentProfile {
     pub total: Resources,
     /// `HIERARCHICAL_ROLE`: its resources may go to roles with a slash.
     pub hierarchical_role: bool,
+    /// `MULTI_ROLE`: it knows in which role something is allocated, without which it is not for
+    /// frameworks of several roles (Mesos's agents before 1.2 lack it).
+    pub multi_role: bool,
     /// Where and what it is.
     pub site: Site,
 }

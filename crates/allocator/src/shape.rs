@@ -21,6 +21,8 @@ pub(crate) const REVOCABLE: Needs = 2;
 pub(crate) const REFINED: Needs = 4;
 pub(crate) const GPUS: Needs = 8;
 pub(crate) const REMOTE: Needs = 16;
+/// Of an agent that knows no allocation info: one role a framework.
+pub(crate) const ONE_ROLE: Needs = 32;
 
 /// The needs that a framework with these capabilities meets.
 pub(crate) fn met_by(capabilities: FrameworkCapabilities) -> Needs {
@@ -30,6 +32,7 @@ pub(crate) fn met_by(capabilities: FrameworkCapabilities) -> Needs {
         | bit(capabilities.reservation_refinement, REFINED)
         | bit(capabilities.gpu_resources, GPUS)
         | bit(capabilities.region_aware, REMOTE)
+        | bit(!capabilities.multi_role, ONE_ROLE)
 }
 
 /// Needs that concern single resources rather than whole agents.

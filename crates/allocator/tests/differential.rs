@@ -1,6 +1,9 @@
 //! Random small clusters: the allocator and the slow, obvious reference must grant the same, and when
 //! there is nothing left to do, a look at every agent must find nothing to grant.
 //!
+//! Roles and frameworks are in DRF order here: in random order, two that draw differently are both right,
+//! so that there is nothing to compare.
+//!
 //! `MESETA_CASES` sets how many clusters (10,000 otherwise), `MESETA_SEED` where to begin. A hundred
 //! thousand take a minute of both cores: `MESETA_CASES=100000 cargo test --release -p
 //! meseta-allocator --test differential`.
@@ -12,8 +15,8 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_allocator::{
-    AgentProfile, Allocator, Config, FrameworkCapabilities, FrameworkProfile, Grant, Quota,
-    Refusal, Site, Used,
+    AgentProfile, Allocator, Attribute, Config, Constraint, FrameworkCapabilities,
+    FrameworkProfile, Grant, Predicate, Quota, Refusal, RoleConstraints, Selector, Site, Used,
 };
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{ResourceName, Resources, Scalar};
@@ -138,6 +141,7 @@ impl Pair {
                 reservation_refinement: self.chance(2),
                 gpu_resources: self.chance(2),
                 region_aware: self.chance(2),
+                multi_role: self.chance(2),
             },
             active: !self.chance(6),
             ..FrameworkProfile::default()
@@ -151,7 +155,56 @@ impl Pair {
             };
             profile.min_allocatable.insert(role, list);
         }
+        if self.chance(5) {
+            let groups = (0..1 + self.draws.below(2)).map(|_| self.some_rules());
+            let wanted = RoleConstraints {
+                groups: groups.collect(),
+            };
+            profile.offer_constraints.insert(self.role(), wanted);
+        }
         profile
+    }
+
+    fn some_rules(&mut self) -> Vec<Constraint> {
+        let rule = |pair: &mut Self| {
+            let value = format!("{}", pair.draws.below(2));
+            Constraint {
+                selector: Selector::Attribute(format!("n{}", pair.draws.below(2))),
+                predicate: match pair.draws.below(4) {
+                    0 => Predicate::Exists,
+                    1 => Predicate::NotExists,
+                    2 => Predicate::TextEquals(value),
+                    _ => Predicate::TextNotEquals(value),
+                },
+            }
+        };
+        (0..1 + self.draws.below(2)).map(|_| rule(self)).collect()
+    }
+
+    /// At times two of one name, of which the first counts, and at times a number instead of text.
+    fn some_attributes(&mut self) -> Vec<Attribute> {
+        let attribute = |pair: &mut Self| Attribute {
+            name: format!("n{}", pair.draws.below(2)),
+            text: (!pair.chance(4)).then(|| format!("{}", pair.draws.below(2))),
+        };
+        (0..self.draws.below(3)).map(|_| attribute(self)).collect()
+    }
+
+    /// What runs on a new agent; a framework may have two tasks there.
+    fn some_used(&mut self, total: &Resources) -> Vec<Used> {
+        let firm = total.unreserved().non_revocable();
+        let cpus = firm.at_most(&ResourceName::Cpus, Scalar::from_whole(1));
+        let parts = [
+            cpus.filter(|entry| *entry.name() != ResourceName::Mem),
+            firm.named(&ResourceName::Mem),
+        ];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        let used = parts.map(|resources| Used {
+            framework: self.some_framework(),
+            role: self.role(),
+            resources,
+        });
+        used.collect()
     }
 
     fn step(&mut self) {
@@ -180,33 +233,27 @@ impl Pair {
         let profile = AgentProfile {
             total: self.some_total(),
             hierarchical_role: !self.chance(5),
+            multi_role: !self.chance(5),
             site: Site {
                 hostname: format!("h{}", self.draws.below(2)),
                 region: self.chance(3).then(|| format!("r{}", self.draws.below(2))),
+                attributes: self.some_attributes(),
                 ..Site::default()
             },
         };
-        let mut used = Vec::new();
-        if self.chance(3) {
-            let role = self.role();
-            used.push(Used {
-                framework: self.some_framework(),
-                resources: profile
-                    .total
-                    .unreserved()
-                    .non_revocable()
-                    .at_most(&ResourceName::Cpus, Scalar::from_whole(1)),
-                role,
-            });
-        }
+        let used = match self.chance(3) {
+            true => self.some_used(&profile.total),
+            false => Vec::new(),
+        };
         let in_use: Vec<String> = used
             .iter()
             .map(|used| format!("{}@{} {}", used.framework, used.role, show(&used.resources)))
             .collect();
         let (total, flat) = (show(&profile.total), !profile.hierarchical_role);
+        let one_role = !profile.multi_role;
         let site = &profile.site;
         self.log.push(format!(
-            "agent {id} {total} flat={flat} {site:?} {in_use:?}"
+            "agent {id} {total} flat={flat} one_role={one_role} {site:?} {in_use:?}"
         ));
         self.ours
             .add_agent(self.now_us, &id, profile.clone(), &used);

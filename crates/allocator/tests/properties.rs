@@ -54,6 +54,7 @@ impl Cluster {
             let profile = AgentProfile {
                 total: machine(*cpus),
                 hierarchical_role: true,
+                multi_role: true,
                 ..AgentProfile::default()
             };
             self.allocator

@@ -149,6 +149,7 @@ fn profile(parts: &[&str]) -> FrameworkProfile {
             "refined" => profile.capabilities.reservation_refinement = true,
             "gpus" => profile.capabilities.gpu_resources = true,
             "regions" => profile.capabilities.region_aware = true,
+            "roles" => profile.capabilities.multi_role = true,
             other => panic!("capability {other}"),
         }
     }
@@ -192,6 +193,7 @@ fn agent(parts: &[&str]) -> AgentProfile {
     AgentProfile {
         total: resources(parts[0]),
         hierarchical_role: !parts.contains(&"flat"),
+        multi_role: !parts.contains(&"one-role"),
         site: Site {
             hostname: text("host").unwrap_or_default(),
             region: text("region"),

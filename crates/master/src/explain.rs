@@ -351,6 +351,7 @@ impl Finding<'_> {
             Reason::NothingForRole => W::ReservedForOthers,
             Reason::LimitReached => W::QuotaLimit,
             Reason::HeldBack => W::QuotaOfOthers,
+            Reason::OneRoleAgent => W::LacksMultiRole,
             Reason::NeedsGpus => W::LacksGpuResources,
             Reason::OtherRegion => W::LacksRegionAware,
             Reason::NotUnderstood => W::LacksCapability,

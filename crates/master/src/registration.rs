@@ -483,6 +483,7 @@ pub(crate) fn profile(agent: &Agent) -> AgentProfile {
     AgentProfile {
         total: agent.total.clone(),
         hierarchical_role: agent.capabilities.has(Capability::HierarchicalRole),
+        multi_role: agent.capabilities.has(Capability::MultiRole),
         site: Site {
             hostname: agent.info.hostname.clone(),
             attributes: attributes.collect(),

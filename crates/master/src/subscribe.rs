@@ -459,6 +459,7 @@ pub(crate) fn profile(framework: &Framework) -> FrameworkProfile {
         capabilities: meseta_allocator::FrameworkCapabilities {
             shared_resources: has(Capability::SharedResources),
             revocable_resources: has(Capability::RevocableResources),
+            multi_role: has(Capability::MultiRole),
             reservation_refinement: has(Capability::ReservationRefinement),
             gpu_resources: has(Capability::GpuResources),
             region_aware: has(Capability::RegionAware),

@@ -2,15 +2,17 @@
 
 use crate::explain::Reason;
 use crate::policy::{Asked, Filter};
-use crate::shape::{GPUS, REMOTE};
+use crate::shape::{GPUS, ONE_ROLE, REMOTE};
 
-/// Agents with gpus, agents of other regions, and resources that nobody told the framework about.
+/// Agents that know no roles, agents with gpus, agents of other regions, and resources that nobody told the framework about.
 pub(crate) struct Capability;
 
 impl Filter for Capability {
     fn judge(&self, asked: &Asked<'_>) -> Result<(), Reason> {
         let unmet = asked.agent.needs & !asked.client.met;
-        if unmet & GPUS != 0 {
+        if unmet & ONE_ROLE != 0 {
+            Err(Reason::OneRoleAgent)
+        } else if unmet & GPUS != 0 {
             Err(Reason::NeedsGpus)
         } else if unmet & REMOTE != 0 {
             Err(Reason::OtherRegion)

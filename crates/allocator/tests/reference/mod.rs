@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_allocator::{
-    AgentProfile, Config, FrameworkProfile, Grant, Quota, Site, SorterKind, Used, limits,
+    AgentProfile, Config, Constraint, FrameworkProfile, Grant, Predicate, Quota, Selector, Site,
+    SorterKind, Used, limits,
 };
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{Quantities, Resource, ResourceName, Resources, Scalar};
@@ -22,6 +23,7 @@ pub struct Agent {
     held: Vec<(Client, Resources)>,
     site: Site,
     hierarchical_role: bool,
+    multi_role: bool,
     active: bool,
     filters: Vec<(Client, u64, Resources)>,
     dirty: bool,
@@ -59,6 +61,22 @@ pub struct Reference {
 
 fn is_firm(entry: &Resource) -> bool {
     entry.is_unreserved() && !entry.is_revocable() && !entry.is_shared()
+}
+
+/// Of an attribute, whether it is there and what it says; other rules are not drawn.
+fn is_met(rule: &Constraint, site: &Site) -> bool {
+    let Selector::Attribute(name) = &rule.selector else {
+        panic!("{rule:?} is not about an attribute");
+    };
+    let mut values = site.attributes.iter().filter(|it| it.name == *name);
+    let value = values.next().map(|it| it.text.as_deref());
+    match &rule.predicate {
+        Predicate::Exists => value.is_some(),
+        Predicate::NotExists => value.is_none(),
+        Predicate::TextEquals(text) => value.is_some_and(|own| own.is_none_or(|own| own == text)),
+        Predicate::TextNotEquals(text) => value.is_none_or(|own| own.is_none_or(|own| own != text)),
+        other => panic!("{other:?} is not drawn"),
+    }
 }
 
 fn is_top(role: &Role, top: &str) -> bool {
@@ -156,6 +174,12 @@ impl Reference {
         names
     }
 
+    fn count_allocation(&mut self, client: &Client) {
+        for name in Self::count_names(client) {
+            *self.counts.entry(name).or_insert(0) += 1;
+        }
+    }
+
     /// A count is forgotten when nobody is left whom it counts for.
     fn forget_counts(&mut self) {
         let known: BTreeSet<String> = self
@@ -202,11 +226,13 @@ impl Reference {
         let idle = self.idle(is_owner);
         let mut has = Quantities::new();
         for agent in self.all_agents() {
-            for (client, what) in &agent.held {
-                if is_counted(client) {
-                    has.add(&what.quantities());
-                }
+            // Of what is shared, once by role.
+            let mut shared: BTreeMap<&Role, Resources> = BTreeMap::new();
+            for (client, what) in agent.held.iter().filter(|(client, _)| is_counted(client)) {
+                has.add(&what.non_shared().quantities());
+                *shared.entry(&client.1).or_default() += &what.shared();
             }
+            shared.values().for_each(|all| has.add(&all.quantities()));
         }
         let mut total = Quantities::new();
         for agent in self.all_agents() {
@@ -423,12 +449,16 @@ impl Reference {
             (Some(ours), Some(theirs)) => ours != theirs,
             _ => false,
         };
-        (can.gpu_resources || !has_gpus || !self.config.filter_gpus)
+        (agent.multi_role || !can.multi_role)
+            && (can.gpu_resources || !has_gpus || !self.config.filter_gpus)
             && (can.region_aware || !is_remote)
             && profile
                 .offer_constraints
                 .get(&client.1)
-                .is_none_or(|constraints| constraints.matches(&agent.site))
+                .is_none_or(|wanted| {
+                    let mut groups = wanted.groups.iter();
+                    groups.any(|group| group.iter().all(|rule| is_met(rule, &agent.site)))
+                })
     }
 
     /// What of `free` the client is to be offered on the agent, if anything.
@@ -506,9 +536,7 @@ impl Reference {
             }
         }
         for (client, what) in pending {
-            for name in Self::count_names(&client) {
-                *self.counts.entry(name).or_insert(0) += 1;
-            }
+            self.count_allocation(&client);
             self.hold(slot, &client, &what);
             if stage == Stage::Guarantees {
                 *shared.entry(slot).or_default() += &what.shared();
@@ -736,6 +764,7 @@ impl Reference {
             held: Vec::new(),
             site: profile.site,
             hierarchical_role: profile.hierarchical_role,
+            multi_role: profile.multi_role,
             active: true,
             filters: Vec::new(),
             dirty: false,
@@ -752,6 +781,9 @@ impl Reference {
         };
         for used in used.iter().filter(|used| !used.resources.is_empty()) {
             let client = (used.framework.clone(), used.role.clone());
+            if self.at(slot).held_by(&client).is_none() {
+                self.count_allocation(&client);
+            }
             self.hold(slot, &client, &used.resources);
         }
         self.touch(now, slot);
@@ -766,7 +798,7 @@ impl Reference {
         if self.dirty.is_empty() {
             self.dirty_at = None;
         }
-        self.forget_counts();
+        self.drop_orphaned_filters();
         self.eased(now);
     }
 

@@ -154,6 +154,7 @@ impl Bare {
                 let profile = AgentProfile {
                     total: resources(call.word(1)),
                     hierarchical_role: true,
+                    multi_role: true,
                     site: Site::default(),
                 };
                 let id = AgentId::from(call.word(0));

@@ -84,6 +84,7 @@ impl Cluster {
                 let profile = AgentProfile {
                     total,
                     hierarchical_role: true,
+                    multi_role: true,
                     ..AgentProfile::default()
                 };
                 (AgentId::from(format!("6f7dd29c-S{at}")), profile, used)
