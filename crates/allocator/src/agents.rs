@@ -228,8 +228,7 @@ impl Allocator {
         let needs = self.needs_of_agent(&new.resources, &agent.site, agent.multi_role);
         let old = std::mem::replace(&mut self.agents[slot].total, new.clone());
         self.agents[slot].needs = needs;
-        self.sorter.take_total(&old.all);
-        self.sorter.add_total(&new.all);
+        self.sorter.change_total(&old.all, &new.all);
         self.change_idle(&old, false);
         self.change_idle(&new, true);
         self.quotas

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use meseta_model::resources::Resources;
 use meseta_model::roles::Role;
 
 use crate::Allocator;
@@ -26,6 +27,7 @@ impl Allocator {
         self.audit_quota()?;
         self.audit_idle()?;
         self.audit_filters()?;
+        self.audit_shares()?;
         self.audit_lists()
     }
 
@@ -76,18 +78,42 @@ impl Allocator {
         held
     }
 
+    /// What each role has itself: what is shared once an agent.
+    fn held_by_role(&mut self) -> BTreeMap<u32, Amounts> {
+        let mut held: BTreeMap<u32, Amounts> = BTreeMap::new();
+        for (_, agent) in self.agents.iter() {
+            let mut shared: BTreeMap<u32, Resources> = BTreeMap::new();
+            for holding in &agent.holdings {
+                let role = self.sorter.client(holding.client).role;
+                let all = &holding.shape.resources;
+                let own = all.iter().filter(|entry| !entry.is_shared());
+                held.entry(role)
+                    .or_default()
+                    .add(&self.shapes.kinds.sum(own));
+                *shared.entry(role).or_default() += all.shared();
+            }
+            for (role, shared) in shared {
+                held.entry(role)
+                    .or_default()
+                    .add(&self.shapes.kinds.sum(&shared));
+            }
+        }
+        held
+    }
+
     fn audit_standings(&mut self) -> Result<(), String> {
         let held = self.held_by_client();
-        let mut own: BTreeMap<u32, Amounts> = BTreeMap::new();
+        let mut own = self.held_by_role();
         let mut tree: BTreeMap<u32, Amounts> = BTreeMap::new();
         for (slot, client) in self.sorter.clients() {
             let (holdings, all, _) = held.get(&slot).cloned().unwrap_or_default();
             let right = client.holdings == holdings && client.standing.allocated == all;
             check(right, || format!("{:?}", client.framework_id))?;
-            own.entry(client.role).or_default().add(&all);
-            let mut at = client.role;
+        }
+        for (role, all) in &own {
+            let mut at = *role;
             loop {
-                tree.entry(at).or_default().add(&all);
+                tree.entry(at).or_default().add(all);
                 if at == ROOT {
                     break;
                 }
@@ -182,9 +208,33 @@ impl Allocator {
         })
     }
 
+    /// Shares are what the amounts say, which are right by now.
+    fn audit_shares(&mut self) -> Result<(), String> {
+        self.sorter.refresh(&self.shapes.kinds);
+        let nothing = Amounts::default();
+        for (_, client) in self.sorter.clients() {
+            let standing = &client.standing;
+            let share = self.sorter.share(&standing.allocated, &nothing, 1.0);
+            check(standing.share == share, || {
+                format!("the share of {:?} is {share}", client.framework_id)
+            })?;
+        }
+        // Nobody is compared with the root.
+        for (slot, node) in self.sorter.nodes().filter(|(slot, _)| *slot != ROOT) {
+            let (own, tree, idle) = (&node.own, &node.tree, node.idle());
+            let own_share = self.sorter.share(&own.allocated, &idle.own, 1.0);
+            let weight = self.sorter.weight(slot);
+            let tree_share = self.sorter.share(&tree.allocated, &idle.tree, weight);
+            let right = own.share == own_share && tree.share == tree_share;
+            check(right, || {
+                format!("shares of {:?} are {own_share}, {tree_share}", node.role)
+            })?;
+        }
+        Ok(())
+    }
+
     /// Lists hold who should be in them, in order once shares are worked out.
     fn audit_lists(&mut self) -> Result<(), String> {
-        self.sorter.refresh(&self.shapes.kinds);
         for (slot, node) in self.sorter.nodes() {
             let mut queue: Vec<u32> = self
                 .sorter
@@ -209,5 +259,58 @@ impl Allocator {
             })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meseta_model::ids::{AgentId, FrameworkId};
+    use meseta_model::resources::Resources;
+    use meseta_model::roles::Role;
+
+    use crate::sorter::ROOT;
+    use crate::{AgentProfile, Allocator, Config, Used};
+
+    fn cluster() -> Allocator {
+        let mut allocator = Allocator::new(Config::default());
+        let profile = AgentProfile {
+            total: Resources::of(&[("cpus", 4.0)]),
+            ..AgentProfile::default()
+        };
+        let used = Used {
+            framework: FrameworkId::from("F"),
+            role: Role::from("a/b"),
+            resources: Resources::of(&[("cpus", 1.0)]),
+        };
+        allocator.add_agent(0, &AgentId::from("A"), profile, &[used]);
+        assert_eq!(allocator.audit(), Ok(()));
+        allocator
+    }
+
+    /// Amounts are right, and so is the order of lists, each of one.
+    #[test]
+    fn a_wrong_share_is_found() {
+        let mut allocator = cluster();
+        let (client, _) = allocator
+            .sorter
+            .clients()
+            .next()
+            .unwrap_or_else(|| panic!());
+        allocator.sorter.client_mut(client).standing.share = 0.5;
+        let found = allocator.audit();
+        assert_eq!(found, Err("the share of FrameworkId(F) is 0.25".to_owned()));
+        for at in 0..2 {
+            let mut allocator = cluster();
+            let nodes = allocator.sorter.nodes_mut();
+            let Some((_, node)) = nodes.filter(|(slot, _)| *slot != ROOT).nth(at) else {
+                panic!("two roles")
+            };
+            node.tree.share = 0.5;
+            assert!(
+                allocator
+                    .audit()
+                    .is_err_and(|error| error.starts_with("shares of"))
+            );
+        }
     }
 }

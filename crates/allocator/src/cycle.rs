@@ -236,20 +236,14 @@ impl Allocator {
     fn hand_over(&mut self, slot: u32, client: u32, shape: &Arc<Shape>, free: Arc<Shape>) {
         self.set_free_only(slot, free);
         self.change_idle(shape, false);
-        let agent = &mut self.agents[slot];
-        let Some(held) = agent.holding(client).cloned() else {
-            agent.hold(client, Some(shape.clone()));
+        let is_first = self.agents[slot].holding(client).is_none();
+        if is_first {
             self.sorter.client_mut(client).holdings += 1;
-            self.sorter.charge(client, &shape.all);
             self.maintenance.touch(slot);
-            return;
-        };
-        let sum = held.resources.clone() + &shape.resources;
-        let sum = self.shapes.make(sum);
-        let mut more = sum.all.clone();
-        more.subtract(&held.all);
+        }
+        let (sum, more) = self.grown(slot, client, shape);
         self.sorter.charge(client, &more);
-        agent.hold(client, Some(sum));
+        self.agents[slot].hold(client, Some(sum));
     }
 }
 

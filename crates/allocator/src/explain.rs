@@ -282,17 +282,19 @@ impl Allocator {
         let mut rng = Rng::new(0);
         let mut free = self.agents[agent].free.clone();
         let mut handed: Vec<(u32, Arc<Shape>)> = Vec::new();
+        let mut charged: Vec<Burden> = Vec::new();
         if self.quotas.has_lack() {
             self.decide(now_us, agent, Stage::Guarantees, free.clone(), &mut rng);
             handed.append(&mut self.scratch.decided);
             // The second stage sees what the first one did to shares.
             for (client, shape) in &handed {
                 free = self.shapes.without(&free, shape);
-                self.sorter.charge(*client, &shape.all);
+                let (_, more) = self.grown(agent, *client, shape);
+                self.sorter.charge(*client, &more);
+                charged.push(more);
                 self.change_idle(shape, false);
             }
         }
-        let promised = handed.len();
         self.decide(now_us, agent, Stage::Rest, free, &mut rng);
         handed.append(&mut self.scratch.decided);
         for (client, shape) in &handed {
@@ -300,8 +302,8 @@ impl Allocator {
             self.quotas.discharge(account, &shape.firm);
             self.quotas.free.add(&shape.firm);
         }
-        for (client, shape) in &handed[..promised] {
-            self.sorter.uncharge(*client, &shape.all);
+        for ((client, shape), more) in handed.iter().zip(&charged) {
+            self.sorter.uncharge(*client, more);
             self.change_idle(shape, true);
         }
         let mut named = Vec::with_capacity(handed.len());

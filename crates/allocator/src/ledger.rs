@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use meseta_model::ids::{AgentId, FrameworkId};
-use meseta_model::resources::Resources;
+use meseta_model::resources::{Resource, Resources};
 use meseta_model::roles::Role;
 
 use crate::filter::Filter;
 use crate::profile::{Refusal, Refused, Used};
 use crate::quota::reserved_by;
 use crate::shape::{SHARED, Shape};
+use crate::sorter::Burden;
 use crate::stock::Stock;
 use crate::{Allocator, limits};
 
@@ -253,7 +254,52 @@ impl Allocator {
         Ok(())
     }
 
-    /// Replaces what a client has on an agent, in all books but what is free.
+    /// How what a client has on an agent, or is to have, counts in shares. compat: a role counts what is
+    /// shared once an agent, however many of its frameworks have it, but once more where it is allocated
+    /// in a role below: that is another resource to Mesos.
+    pub(crate) fn burden(&mut self, agent: u32, client: u32, shape: &Shape) -> Burden {
+        let mut roles = shape.all.clone();
+        if shape.needs & SHARED != 0 {
+            let role = self.sorter.client(client).role;
+            let others = self.agents[agent].holdings.iter().filter(|holding| {
+                holding.shape.needs & SHARED != 0
+                    && holding.client != client
+                    && self.sorter.client(holding.client).role == role
+            });
+            let theirs = others.flat_map(|holding| &holding.shape.resources);
+            let counts_already = |entry: &&Resource| {
+                let is_it =
+                    |other: &Resource| other.is_same_kind(entry) && other.value() == entry.value();
+                entry.is_shared() && theirs.clone().any(is_it)
+            };
+            let known = shape.resources.iter().filter(counts_already);
+            roles.subtract(&self.shapes.kinds.sum(known));
+        }
+        Burden {
+            client: shape.all.clone(),
+            roles,
+        }
+    }
+
+    /// What a client has on an agent once it has this too, and what that adds to shares.
+    pub(crate) fn grown(
+        &mut self,
+        agent: u32,
+        client: u32,
+        shape: &Arc<Shape>,
+    ) -> (Arc<Shape>, Burden) {
+        let Some(held) = self.agents[agent].holding(client).cloned() else {
+            return (shape.clone(), self.burden(agent, client, shape));
+        };
+        let sum = held.resources.clone() + &shape.resources;
+        let sum = self.shapes.make(sum);
+        let mut more = self.burden(agent, client, &sum);
+        more.subtract(&self.burden(agent, client, &held));
+        (sum, more)
+    }
+
+    /// Replaces what a client has on an agent, in all books but what is free. compat: where it had
+    /// nothing, that is one allocation, whatever the number of tasks that an agent brings along.
     pub(crate) fn set_holding(&mut self, agent: u32, client: u32, new: Option<Arc<Shape>>) {
         let account = self.account_of(client);
         let old = self.agents[agent].holding(client).cloned();
@@ -268,12 +314,18 @@ impl Allocator {
         }
         if let Some(old) = &old {
             self.change_idle(old, true);
-            self.sorter.discharge(client, &old.all);
+            let burden = self.burden(agent, client, old);
+            self.sorter.discharge(client, &burden);
             self.quotas.discharge(account, &old.firm);
         }
         if let Some(new) = &new {
             self.change_idle(new, false);
-            self.sorter.recharge(client, &new.all);
+            let burden = self.burden(agent, client, new);
+            if old.is_none() {
+                self.sorter.charge(client, &burden);
+            } else {
+                self.sorter.recharge(client, &burden);
+            }
             self.quotas.charge(account, &new.firm);
         }
         self.agents[agent].hold(client, new);

@@ -14,12 +14,31 @@ use crate::shape::Needs;
 /// What decides who comes first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Standing {
-    /// Allocated now; shared resources once per client and agent.
+    /// Allocated now; shared resources once per agent. compat: in a role, those that are allocated in a
+    /// role below it count once more.
     pub(crate) allocated: Amounts,
     /// How often something was allocated, ever.
     pub(crate) count: u64,
     /// The dominant share divided by the weight.
     pub(crate) share: f64,
+}
+
+/// What changes hands, as it counts in shares.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Burden {
+    /// For the client.
+    pub(crate) client: Amounts,
+    /// For its role and those above: what is shared and another client of the role has on the same
+    /// agent counts already.
+    pub(crate) roles: Amounts,
+}
+
+impl Burden {
+    /// Leaves what it is more than another.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        self.client.subtract(&other.client);
+        self.roles.subtract(&other.roles);
+    }
 }
 
 impl Standing {

@@ -23,7 +23,7 @@ use crate::quota::Quotas;
 use crate::slab::Slab;
 
 use members::Idle;
-pub(crate) use members::{Client, Node, Standing, Terms};
+pub(crate) use members::{Burden, Client, Node, Standing, Terms};
 
 /// In a role's list of members: its own clients.
 pub(crate) const OWN: u32 = u32::MAX;
@@ -330,33 +330,37 @@ impl Sorter {
     }
 
     /// Something was allocated to a client.
-    pub(crate) fn charge(&mut self, slot: u32, amounts: &Amounts) {
-        self.restand(slot, |standing| {
+    pub(crate) fn charge(&mut self, slot: u32, burden: &Burden) {
+        self.restand(slot, burden, |standing, amounts| {
             standing.allocated.add(amounts);
             standing.count += 1;
         });
     }
 
     /// Undoes a charge.
-    pub(crate) fn uncharge(&mut self, slot: u32, amounts: &Amounts) {
-        self.restand(slot, |standing| {
+    pub(crate) fn uncharge(&mut self, slot: u32, burden: &Burden) {
+        self.restand(slot, burden, |standing, amounts| {
             standing.allocated.subtract(amounts);
             standing.count -= 1;
         });
     }
 
     /// The same without counting it as an allocation.
-    pub(crate) fn recharge(&mut self, slot: u32, amounts: &Amounts) {
-        self.restand(slot, |standing| standing.allocated.add(amounts));
+    pub(crate) fn recharge(&mut self, slot: u32, burden: &Burden) {
+        self.restand(slot, burden, |standing, amounts| {
+            standing.allocated.add(amounts);
+        });
     }
 
     /// Something of a client was given back.
-    pub(crate) fn discharge(&mut self, slot: u32, amounts: &Amounts) {
-        self.restand(slot, |standing| standing.allocated.subtract(amounts));
+    pub(crate) fn discharge(&mut self, slot: u32, burden: &Burden) {
+        self.restand(slot, burden, |standing, amounts| {
+            standing.allocated.subtract(amounts);
+        });
     }
 
     /// Changes the standing of a client and everything above it, keeping the lists in order.
-    fn restand(&mut self, slot: u32, change: impl Fn(&mut Standing)) {
+    fn restand(&mut self, slot: u32, burden: &Burden, change: impl Fn(&mut Standing, &Amounts)) {
         let role = self.clients[slot].role;
         // Who is alone in a list keeps its place.
         let queued = self.clients[slot].active && !self.stale && self.nodes[role].queue.len() > 1;
@@ -364,7 +368,7 @@ impl Sorter {
             self.dequeue(slot);
         }
         let standing = &mut self.clients[slot].standing;
-        change(standing);
+        change(standing, &burden.client);
         let nothing = Amounts::default();
         standing.share = self.scale.share(&standing.allocated, &nothing, 1.0);
         if queued {
@@ -376,12 +380,12 @@ impl Sorter {
             self.delist(role, OWN);
         }
         let node = &mut self.nodes[role];
-        change(&mut node.own);
+        change(&mut node.own, &burden.roles);
         node.own.share = self.scale.share(&node.own.allocated, &node.idle.own, 1.0);
         if listed {
             self.enlist(role, OWN);
         }
-        self.restand_above(role, |node| change(&mut node.tree));
+        self.restand_above(role, |node| change(&mut node.tree, &burden.roles));
     }
 
     fn restand_above(&mut self, mut at: u32, change: impl Fn(&mut Node)) {
@@ -467,6 +471,20 @@ impl Sorter {
         self.stale = true;
     }
 
+    /// An agent has something else now. Where it is as much as before, as after a reservation, no share
+    /// is another.
+    pub(crate) fn change_total(&mut self, old: &Amounts, new: &Amounts) {
+        if old != new {
+            self.take_total(old);
+            self.add_total(new);
+        }
+    }
+
+    /// What the share is of somebody with so much, as the cluster was when lists were last in order.
+    pub(crate) fn share(&self, allocated: &Amounts, idle: &Amounts, weight: f64) -> f64 {
+        self.scale.share(allocated, idle, weight)
+    }
+
     fn weight_of(&self, role: &Role) -> f64 {
         self.weights.get(role).copied().unwrap_or(1.0)
     }
@@ -545,5 +563,47 @@ impl Scale {
             }
         }
         share / weight
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use meseta_model::ids::{AgentId, FrameworkId};
+    use meseta_model::resources::{Reservation, Resources};
+    use meseta_model::rng::Rng;
+    use meseta_model::roles::Role;
+
+    use crate::{AgentProfile, Allocator, Config, FrameworkProfile};
+
+    #[test]
+    fn a_reservation_leaves_the_lists_in_order() {
+        let (role, framework) = (Role::from("a"), FrameworkId::from("F"));
+        let agent = AgentId::from("A");
+        let mut allocator = Allocator::new(Config::default());
+        let profile = FrameworkProfile {
+            roles: [role.clone()].into(),
+            active: true,
+            ..FrameworkProfile::default()
+        };
+        allocator.add_framework(0, &framework, profile);
+        let all = Resources::of(&[("cpus", 4.0)]);
+        let profile = AgentProfile {
+            total: all.clone(),
+            ..AgentProfile::default()
+        };
+        allocator.add_agent(0, &agent, profile, &[]);
+        assert!(allocator.sorter.stale, "the cluster grew");
+        assert_eq!(allocator.allocate(1_000_000, &mut Rng::new(1)).len(), 1);
+        let reserved = all.push_reservation(&Reservation::dynamic(role.clone()));
+        let step = [(&all, &reserved)];
+        let done = allocator.update_allocation(1_000_000, &framework, &role, &agent, step);
+        done.unwrap();
+        assert!(!allocator.sorter.stale, "it is as large as before");
+        let more = Resources::of(&[("cpus", 5.0)]);
+        allocator
+            .update_agent_total(1_000_000, &agent, more)
+            .unwrap();
+        assert!(allocator.sorter.stale, "the agent has more");
     }
 }
