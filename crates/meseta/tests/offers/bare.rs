@@ -124,6 +124,30 @@ impl Bare {
         tasks.insert(call.word(3).to_owned(), task);
     }
 
+    /// Makes a volume of reserved disk. What was made is not refused.
+    fn create(&mut self, call: &Call) {
+        let mut taken = self.take(call);
+        assert_eq!(taken.len(), 1, "which offer?");
+        let offer = taken.remove(0);
+        let wanted = resources(call.word(2));
+        let disk = wanted.iter().map(|volume| {
+            volume.clone().with_kind(|kind| {
+                kind.disk = None;
+                kind.shared = false;
+            })
+        });
+        let disk: Resources = disk.collect();
+        let (framework, role, agent) = (&offer.framework, &offer.role, &offer.agent);
+        let step = [(&disk, &wanted)];
+        let made = self
+            .allocator
+            .update_allocation(self.now_us, framework, role, agent, step);
+        made.expect("it was offered");
+        let unused = offer.resources.saturating_sub(&disk);
+        self.recover(&offer, &wanted, None);
+        self.recover(&offer, &unused, Some(call.refuse_seconds()));
+    }
+
     fn set_quota(&mut self, call: &Call) {
         let amounts = |name: &str| {
             let amounts = call.amounts(name).into_iter();
@@ -173,6 +197,7 @@ impl Bare {
                 self.frameworks.insert(call.word(0).to_owned(), framework);
             }
             "launch" => self.launch(call),
+            "create" => self.create(call),
             "decline" => {
                 for grant in self.take(call) {
                     self.recover(&grant, &grant.resources, Some(call.refuse_seconds()));

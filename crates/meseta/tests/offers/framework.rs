@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_client::{Calls, Events, SchedulerClient};
-use meseta_model::resources::{Resource, ResourceFormat, Resources};
+use meseta_model::resources::{Disk, Resource, ResourceFormat, Resources};
 use meseta_model::roles::Role;
 use meseta_proto::mesos::v1::{self, TaskState, offer, scheduler, task_status};
 use scheduler::call::{self, Type};
@@ -206,6 +206,29 @@ impl Framework {
         self.accept(taken, operation, seconds).await;
     }
 
+    /// Makes a volume of reserved disk.
+    pub async fn create(&self, taken: Taken, wanted: &Resources, seconds: f64) {
+        let disk = pick(&taken.resources, wanted);
+        let volumes = disk.iter().zip(wanted).map(|(disk, volume)| {
+            disk.clone().with_kind(|kind| {
+                kind.shared = volume.is_shared();
+                kind.disk = volume.disk().cloned().map(mounted);
+            })
+        });
+        let volumes: Resources = volumes.collect();
+        let create = offer::operation::Create {
+            volumes: volumes
+                .allocated_to(&taken.role)
+                .to_wire(ResourceFormat::PostRefinement),
+        };
+        let operation = offer::Operation {
+            r#type: Some(offer::operation::Type::Create.into()),
+            create: Some(create),
+            ..Default::default()
+        };
+        self.accept(taken, operation, seconds).await;
+    }
+
     pub async fn kill(&self, task: &str) {
         let kill = call::Kill {
             task_id: v1::TaskId {
@@ -324,6 +347,19 @@ fn filters(refuse_seconds: f64) -> Option<v1::Filters> {
     Some(v1::Filters {
         refuse_seconds: Some(refuse_seconds),
     })
+}
+
+/// The disk as tasks see it.
+fn mounted(disk: Disk) -> Disk {
+    let volume = v1::Volume {
+        container_path: "volume".to_owned(),
+        mode: v1::volume::Mode::Rw.into(),
+        ..Default::default()
+    };
+    Disk {
+        volume: Some(volume.into()),
+        ..disk
+    }
 }
 
 /// What is wanted, out of what is there: of the same name, reserved to the same role.

@@ -16,6 +16,7 @@
 //! - `launch F A resources T refuse=seconds [role=r]`: it accepts what it was offered on an agent, and has a
 //!   task `T` run there. `kill F T`: it ends that.
 //! - `reserve F A resources for=r refuse=seconds [role=r]`: it accepts, and reserves some of it.
+//! - `create F A volume refuse=seconds [role=r]`: it accepts, and makes a volume of reserved disk.
 //! - `decline F A|all refuse=seconds [role=r]`, `suppress F [r…]`, `revive F [r…]`, `teardown F`.
 //! - `disconnect F`: its connection breaks, and it has an hour to come back; `reconnect F`: it does.
 //! - `await F`: time passes until it is offered something.

@@ -195,6 +195,12 @@ impl Cluster {
                 let seconds = call.refuse_seconds();
                 framework.reserve(taken, &wanted, role, seconds).await;
             }
+            "create" => {
+                let taken = framework.take_one(call.word(1), call.option("role"));
+                let wanted = resources(call.word(2));
+                let seconds = call.refuse_seconds();
+                framework.create(taken, &wanted, seconds).await;
+            }
             "suppress" => {
                 let suppress = scheduler::call::Suppress { roles };
                 let set = |call: &mut scheduler::Call| call.suppress = Some(suppress);
