@@ -110,10 +110,12 @@ impl Pair {
             let role = ROLES[1 + self.draws.below(6) as usize];
             text += &format!(";cpus({role}):{}", self.draws.below(3) + 1);
         }
+        if self.chance(4) {
+            text += ";disk(a)[v1]<SHARED>:8;disk:24";
+        }
         let rare = [
             ";gpus:2",
             ";cpus{REV}:2;mem{REV}:64",
-            ";disk(a)[v1]<SHARED>:8",
             ";disk(e)[v2]:8",
             ";cpus(a,a/b):1",
             ";widgets:3",
