@@ -26,13 +26,17 @@ impl Default for Kinds {
 impl Kinds {
     /// The position of a name; a new one at the end if there is room ([`limits::KINDS`]).
     pub(crate) fn position(&mut self, name: &ResourceName) -> Option<usize> {
-        let known = self.names.iter().position(|entry| entry == name);
-        known.or_else(|| {
+        self.known(name).or_else(|| {
             (self.names.len() < limits::KINDS).then(|| {
                 self.names.push(name.clone());
                 self.names.len() - 1
             })
         })
+    }
+
+    /// The position of a name, if it has one.
+    pub(crate) fn known(&self, name: &ResourceName) -> Option<usize> {
+        self.names.iter().position(|entry| entry == name)
     }
 
     /// The name at a position.
@@ -62,7 +66,7 @@ impl Kinds {
     pub(crate) fn known_amounts(&self, quantities: &Quantities) -> Amounts {
         let mut amounts = Amounts::default();
         for (name, quantity) in quantities.iter() {
-            if let Some(position) = self.names.iter().position(|entry| entry == name) {
+            if let Some(position) = self.known(name) {
                 amounts.add_at(position, quantity.thousandths());
             }
         }
@@ -105,6 +109,12 @@ impl Amounts {
     /// One more than the last position that may be other than zero.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Becomes the same as `other`, in the memory that it has.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.0.clear();
+        self.0.extend_from_slice(&other.0);
     }
 
     /// Adds to one position.

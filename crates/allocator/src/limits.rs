@@ -32,12 +32,21 @@ pub const AGENTS_PER_RUN: usize = 5_000;
 pub const PAIRS_PER_RUN: usize = 500_000;
 
 /// The distance between two rounds grows with the agents that have something free by this much each,
-/// microseconds, up to the allocation interval: rounds cost at most a few percent of a core.
+/// microseconds, and by [`ROUND_DISTANCE_PER_PAIR_NS`], up to the allocation interval: as long as that
+/// does not cut it, rounds cost a few percent of a core.
 pub const ROUND_DISTANCE_PER_AGENT_US: u64 = 20;
+
+/// And by this much for each pair of such an agent and a framework role that wants offers, nanoseconds.
+/// A pair takes some 6 ns of a round if a refusal stands, up to 20 ns with quotas.
+pub const ROUND_DISTANCE_PER_PAIR_NS: u64 = 150;
 
 /// Shapes that are kept at hand for the next agent that has the same; the newest takes the place of
 /// one with the same digest.
 pub const RECENT_SHAPES: usize = 256;
+
+/// What quotas left of shapes, kept at hand for the next role that may have as much of the same; the
+/// newest takes the place of one with the same digest. Half a megabyte, once quotas cut anything.
+pub const RECENT_CUTS: usize = 4_096;
 
 /// Instructions of a program of RE2 that every one has, whatever the expression.
 pub const RE2_FRAME: usize = 4;

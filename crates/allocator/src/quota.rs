@@ -12,7 +12,7 @@ use meseta_model::roles::Role;
 use smallvec::SmallVec;
 
 use crate::Digest;
-use crate::amounts::{Amounts, Kinds};
+use crate::amounts::{Amounts, GPUS_AT, Kinds};
 use crate::profile::{Quota, Refused};
 use crate::slab::Slab;
 
@@ -260,13 +260,31 @@ impl Quotas {
         left.min(lack.saturating_add(surplus.max(0)))
     }
 
-    /// Whether `firm` must be cut before it goes to the role.
-    pub(crate) fn cuts(&self, account: &Account, firm: &Amounts) -> bool {
+    /// Whether of `all` the role may not have all that is `firm`, and if so, what is `left` of it then.
+    pub(crate) fn cuts(
+        &self,
+        account: &Account,
+        all: &Amounts,
+        firm: &Amounts,
+        left: &mut Amounts,
+    ) -> bool {
         if account.limits.is_empty() && !self.has_lack() {
             return false;
         }
-        firm.iter()
-            .any(|(position, amount)| amount > self.allowed(account, position))
+        left.copy_from(all);
+        let mut any = false;
+        for (position, amount) in firm.iter() {
+            let mut most = self.allowed(account, position);
+            if amount > most {
+                most = most.max(0);
+                if position == GPUS_AT {
+                    most -= most % 1000;
+                }
+                left.add_at(position, most - amount);
+                any = true;
+            }
+        }
+        any
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use meseta_model::resources::{Resource, ResourceName, Resources, Scalar};
+use meseta_model::resources::{Resource, Resources, Scalar};
 use meseta_model::roles::Role;
 
 use crate::amounts::{Amounts, Kinds};
@@ -98,6 +98,21 @@ pub(crate) struct Shapes {
     /// By the needs met: the last shape of which not all was understood, and the part that was. One
     /// agent is offered to many frameworks that understand the same.
     understood: [Option<(Arc<Shape>, Arc<Shape>)>; OF_RESOURCES as usize + 1],
+    /// By a number drawn from both amounts; empty until quota cuts anything.
+    cuts: Vec<Option<Cut>>,
+    /// Which of them was asked for last: many roles may have as much.
+    last_cut: usize,
+    /// What is left for the role at hand: room to work it out in.
+    pub(crate) left: Amounts,
+}
+
+/// What was left of a shape when quota had cut it. The whole is kept alive, so that no other shape can be
+/// found at its address.
+#[derive(Debug)]
+struct Cut {
+    whole: Arc<Shape>,
+    left: Amounts,
+    shape: Arc<Shape>,
 }
 
 impl Default for Shapes {
@@ -106,6 +121,9 @@ impl Default for Shapes {
             kinds: Kinds::default(),
             recent: vec![None; limits::RECENT_SHAPES],
             understood: [const { None }; OF_RESOURCES as usize + 1],
+            cuts: Vec::new(),
+            last_cut: 0,
+            left: Amounts::default(),
         }
     }
 }
@@ -224,17 +242,67 @@ impl Shapes {
         self.make(shape.resources.saturating_sub(&other.resources))
     }
 
-    /// The same with the firm scalars cut to `most` by position.
-    pub(crate) fn cut(&mut self, shape: &Shape, most: &dyn Fn(usize) -> i64) -> Arc<Shape> {
+    /// What is left of it when firm scalars are cut so that there is `left` of all; where that was asked
+    /// for a moment ago, nothing is copied.
+    pub(crate) fn cut(&mut self, shape: &Arc<Shape>, left: &Amounts) -> Arc<Shape> {
+        if self.cuts.is_empty() {
+            self.cuts.resize_with(limits::RECENT_CUTS, || None);
+        }
+        let is_it = |cut: &&Cut| Arc::ptr_eq(&cut.whole, shape) && cut.left == *left;
+        if let Some(cut) = self.cuts[self.last_cut].as_ref().filter(is_it) {
+            return cut.shape.clone();
+        }
+        let digest = left.digest() ^ shape.all.digest().rotate_left(32);
+        let at = digest as usize % limits::RECENT_CUTS;
+        self.last_cut = at;
+        if let Some(cut) = self.cuts[at].as_ref().filter(is_it) {
+            return cut.shape.clone();
+        }
+        let made = match self.recent_cut(shape, left) {
+            Some(recent) => recent,
+            None => self.make_cut(shape, left),
+        };
+        let mut kept = self.cuts[at].take().map(|cut| cut.left).unwrap_or_default();
+        kept.copy_from(left);
+        self.cuts[at] = Some(Cut {
+            whole: shape.clone(),
+            left: kept,
+            shape: made.clone(),
+        });
+        made
+    }
+
+    /// The same from the shapes made a moment ago, whatever it was cut from.
+    fn recent_cut(&self, shape: &Shape, left: &Amounts) -> Option<Arc<Shape>> {
+        if !shape.resources.iter().all(Resource::is_plain) {
+            return None;
+        }
+        let at = left.digest() as usize % limits::RECENT_SHAPES;
+        let recent = self.recent[at].as_ref()?;
+        // The one scalar of a name in a plain list.
+        let cut_to = |entry: &Resource| {
+            entry.total_quantity()?;
+            let position = self.kinds.known(entry.name())?;
+            Some(Scalar::from_thousandths(left.at(position)))
+        };
+        let mut kept = { shape.resources.iter() }.filter(|it| cut_to(it) != Some(Scalar::ZERO));
+        let mut found = recent.resources.iter();
+        let all_agree = found.all(|entry| {
+            kept.next().is_some_and(|it| match cut_to(it) {
+                Some(most) => entry.name() == it.name() && entry.total_quantity() == Some(most),
+                None => entry == it,
+            })
+        });
+        (all_agree && kept.next().is_none()).then(|| recent.clone())
+    }
+
+    fn make_cut(&mut self, shape: &Shape, left: &Amounts) -> Arc<Shape> {
         let mut firm = shape.resources.filter(is_firm);
         let rest = shape.resources.filter(|entry| !is_firm(entry));
         for (position, amount) in shape.firm.iter() {
-            let name = self.kinds.name(position);
-            let mut most = most(position).max(0);
-            if *name == ResourceName::Gpus {
-                most -= most % 1000;
-            }
+            let most = amount - (shape.all.at(position) - left.at(position));
             if most < amount {
+                let name = self.kinds.name(position);
                 firm = firm.at_most(name, Scalar::from_thousandths(most));
             }
         }
@@ -245,7 +313,7 @@ impl Shapes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use meseta_model::resources::{Disk, Kind, Persistence, Value};
+    use meseta_model::resources::{Disk, Kind, Persistence, ResourceName, Value};
 
     #[test]
     fn plain_shapes_are_shared_as_long_as_they_are_recent() {

@@ -9,6 +9,7 @@ use meseta_model::rng::Rng;
 use smallvec::SmallVec;
 
 use crate::agent::Agent;
+use crate::amounts::Amounts;
 use crate::config::{Config, SorterKind};
 use crate::cycle::Scratch;
 use crate::explain::Reason;
@@ -151,26 +152,33 @@ impl Visit<'_> {
         if candidate.is_empty() {
             return Err(Reason::NothingForRole);
         }
-        if !self.quotas.cuts(account, &candidate.firm) {
-            return Ok(candidate);
-        }
+        let mut left = std::mem::take(&mut self.shapes.left);
+        let part = if self
+            .quotas
+            .cuts(account, &candidate.all, &candidate.firm, &mut left)
+        {
+            self.part(&candidate, &left)
+        } else {
+            Ok(candidate)
+        };
+        self.shapes.left = left;
+        part
+    }
+
+    /// What quota leaves of a candidate, if that may be of use.
+    fn part(&mut self, candidate: &Arc<Shape>, left: &Amounts) -> Result<Arc<Shape>, Reason> {
         if self.stage == Stage::Rest {
             *self.quota_in_the_way = true;
         }
-        let most = |position| self.quotas.allowed(account, position).max(0);
-        let mut left = candidate.all.clone();
-        for (position, amount) in candidate.firm.iter() {
-            left.add_at(position, -(amount - most(position)).max(0));
-        }
         // Frameworks may have minimums of their own.
-        if !self.has_own_minimums && !may_be_enough(self.minimums, &left) {
+        if !self.has_own_minimums && !may_be_enough(self.minimums, left) {
             return Err(Reason::HeldBack);
         }
-        let candidate = self.shapes.cut(&candidate, &most);
-        if candidate.is_empty() {
+        let part = self.shapes.cut(candidate, left);
+        if part.is_empty() {
             Err(Reason::HeldBack)
         } else {
-            Ok(candidate)
+            Ok(part)
         }
     }
 

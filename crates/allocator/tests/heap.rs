@@ -1,13 +1,14 @@
 //! A round over agents that everybody has refused takes nothing from the heap for each pair of agent
-//! and framework.
+//! and framework, and no more where quota limits leave something of it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::alloc::System;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use meseta_allocator::{
     AgentProfile, Allocator, Config, Constraint, FrameworkCapabilities, FrameworkProfile, Pattern,
-    PatternLimits, Predicate, Refusal, RoleConstraints, Selector,
+    PatternLimits, Predicate, Quota, Refusal, RoleConstraints, Selector,
 };
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{Kind, Resource, ResourceName, Resources, Scalar, Value};
@@ -17,6 +18,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// One test at a time: the heap that is counted is everybody's.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const AGENTS: usize = 50;
 
@@ -55,12 +59,10 @@ fn machine(at: usize) -> Resources {
     all
 }
 
-/// What a round takes from the heap, in pieces, once all is refused.
-fn pieces(frameworks: usize) -> usize {
+fn cluster(profiles: impl Iterator<Item = FrameworkProfile>) -> Allocator {
     let mut allocator = Allocator::new(Config::default());
-    let mut rng = Rng::new(1);
-    for at in 0..frameworks {
-        allocator.add_framework(0, &FrameworkId::from(format!("F{at}")), profile(at));
+    for (at, profile) in profiles.enumerate() {
+        allocator.add_framework(0, &FrameworkId::from(format!("F{at}")), profile);
     }
     for at in 0..AGENTS {
         let profile = AgentProfile {
@@ -69,6 +71,32 @@ fn pieces(frameworks: usize) -> usize {
         };
         allocator.add_agent(0, &AgentId::from(format!("A{at}")), profile, &[]);
     }
+    allocator
+}
+
+/// Each framework in a role of its own, that may have half a cpu.
+fn limited_cluster(frameworks: usize) -> Allocator {
+    let role = |at: usize| Role::from(format!("role{at}").as_str());
+    let mut allocator = cluster((0..frameworks).map(|at| FrameworkProfile {
+        roles: BTreeSet::from([role(at)]),
+        offer_constraints: BTreeMap::new(),
+        ..profile(at)
+    }));
+    let limits = BTreeMap::from([(ResourceName::Cpus, Scalar::from_thousandths(500))]);
+    let quota = Quota {
+        limits,
+        ..Quota::default()
+    };
+    for at in 0..frameworks {
+        let set = allocator.set_quota(0, &role(at), Some(&quota));
+        assert_eq!(set, Ok(()));
+    }
+    allocator
+}
+
+/// What a round takes from the heap, in pieces, once all is refused.
+fn pieces(mut allocator: Allocator, frameworks: usize) -> usize {
+    let mut rng = Rng::new(1);
     let mut now_us = 0;
     let mut idle_rounds = 0;
     while idle_rounds < 3 {
@@ -98,9 +126,21 @@ fn pieces(frameworks: usize) -> usize {
 
 #[test]
 fn nothing_is_taken_from_the_heap_for_a_pair() {
+    let _alone = ALONE.lock();
+    let pieces = |frameworks| pieces(cluster((0..frameworks).map(profile)), frameworks);
     let (few, many) = (pieces(10), pieces(100));
     // One piece an agent, for what is left of it to those who understand less, and a few lists of the
     // round itself.
     assert!(few < AGENTS + 20, "{few} for {AGENTS} agents");
+    assert!(many < few + 20, "{many} with ten times as many frameworks");
+}
+
+#[test]
+fn nothing_is_taken_for_a_pair_of_which_a_limit_leaves_a_part() {
+    let _alone = ALONE.lock();
+    let pieces = |frameworks| pieces(limited_cluster(frameworks), frameworks);
+    let (few, many) = (pieces(10), pieces(100));
+    // Now and then two agents' parts share a place.
+    assert!(few < 3 * AGENTS, "{few} for {AGENTS} agents");
     assert!(many < few + 20, "{many} with ten times as many frameworks");
 }
