@@ -35,16 +35,23 @@ impl Allocator {
     pub fn add_framework(&mut self, now_us: u64, id: &FrameworkId, profile: FrameworkProfile) {
         let slot = self.framework_slot(id);
         self.frameworks[slot].known = true;
-        self.adopt(slot, profile);
-        self.touch_all(now_us);
+        self.replace_profile(now_us, slot, profile);
     }
 
     /// A framework changed: all of its profile is replaced. Roles that are no longer suppressed want
-    /// offers again, but filters stand. Unknown frameworks are ignored.
+    /// offers again, but filters stand. A profile that says nothing new asks for no round over all agents.
+    /// Unknown frameworks are ignored.
     pub fn update_framework(&mut self, now_us: u64, id: &FrameworkId, profile: FrameworkProfile) {
         if let Some(slot) = self.known_framework(id) {
-            self.adopt(slot, profile);
+            self.replace_profile(now_us, slot, profile);
+        }
+    }
+
+    fn replace_profile(&mut self, now_us: u64, slot: u32, profile: FrameworkProfile) {
+        if self.adopt(slot, profile) {
             self.touch_all(now_us);
+        } else {
+            self.note_waiting(now_us);
         }
     }
 
@@ -62,8 +69,9 @@ impl Allocator {
 
     /// The framework is connected and wants offers. Unknown frameworks are ignored.
     pub fn activate_framework(&mut self, now_us: u64, id: &FrameworkId) {
-        self.set_framework_active(id, true);
-        self.touch_all(now_us);
+        if self.set_framework_active(id, true) {
+            self.touch_all(now_us);
+        }
     }
 
     /// The framework is gone for now: no offers, and its filters are forgotten. Unknown frameworks are
@@ -72,9 +80,10 @@ impl Allocator {
         self.set_framework_active(id, false);
     }
 
-    fn set_framework_active(&mut self, id: &FrameworkId, active: bool) {
+    /// Says whether anybody wants offers who did not before.
+    fn set_framework_active(&mut self, id: &FrameworkId, active: bool) -> bool {
         let Some(slot) = self.known_framework(id) else {
-            return;
+            return false;
         };
         self.frameworks[slot].active = active;
         if active {
@@ -82,12 +91,14 @@ impl Allocator {
         } else {
             self.maintenance.disconnect(id);
         }
+        let mut any_new = false;
         for client in self.frameworks[slot].clients.clone() {
             if !active {
                 self.sorter.clear_filters(client);
             }
-            self.settle_client(client);
+            any_new |= self.settle_client(client);
         }
+        any_new
     }
 
     /// The framework wants no offers in these roles; in all of its roles if none is named. Standing
@@ -100,16 +111,22 @@ impl Allocator {
     }
 
     /// The framework wants offers in these roles again, in all of its roles if none is named, and is
-    /// not kept from anything that it refused before, inverse offers of any role included. Roles that are not its own are ignored.
+    /// not kept from anything that it refused before, inverse offers of any role included. Where nothing
+    /// was refused and offers are wanted already, what it may have was offered or will be: no round over
+    /// all agents is asked for. Roles that are not its own are ignored.
     pub fn revive(&mut self, now_us: u64, id: &FrameworkId, roles: &BTreeSet<Role>) {
+        let mut any_more = false;
         for client in self.named_clients(id, roles) {
+            any_more |= self.sorter.eras[client as usize].filters > 0;
             self.sorter.clear_filters(client);
             self.sorter.client_mut(client).suppressed = false;
             self.sorter.client_mut(client).refusals = (0, 0);
-            self.settle_client(client);
+            any_more |= self.settle_client(client);
         }
         self.maintenance.forget_quiet(id);
-        self.touch_all(now_us);
+        if any_more {
+            self.touch_all(now_us);
+        }
     }
 
     /// What a framework waits for in a role, or that it waits for nothing in particular any more. It
@@ -196,8 +213,11 @@ impl Allocator {
         client
     }
 
-    /// Makes the framework what the profile says.
-    fn adopt(&mut self, slot: u32, mut profile: FrameworkProfile) {
+    /// Makes the framework what the profile says, and says whether it may be offered something for that
+    /// which it was not before.
+    fn adopt(&mut self, slot: u32, mut profile: FrameworkProfile) -> bool {
+        let had_own_minimums = self.own_minimums > 0;
+        let mut any_more = false;
         self.frameworks[slot].active = profile.active;
         self.maintenance.touch_all();
         self.frameworks[slot].capabilities = profile.capabilities;
@@ -214,9 +234,12 @@ impl Allocator {
             let client = self.sorter.client_mut(client);
             client.subscribed = true;
             client.suppressed = profile.suppressed.contains(role);
-            client.met = met_by(profile.capabilities);
+            let met = met_by(profile.capabilities);
             let after = terms.minimums.is_some();
             let terms = (terms != Terms::default()).then(|| Box::new(terms));
+            let stays = client.active && !client.suppressed && profile.active;
+            any_more |= stays && (client.met != met || client.terms != terms);
+            client.met = met;
             let before = std::mem::replace(&mut client.terms, terms);
             self.count_own_minimums(has_minimums(before.as_deref()), after);
         }
@@ -228,22 +251,25 @@ impl Allocator {
                 let before = entry.terms.take();
                 self.count_own_minimums(has_minimums(before.as_deref()), false);
             }
-            self.settle_client(client);
+            any_more |= self.settle_client(client);
         }
+        any_more || had_own_minimums != (self.own_minimums > 0)
     }
 
     /// Lets a client take part or not, as its framework's state demands, and forgets it if nothing is
-    /// left of it.
-    pub(crate) fn settle_client(&mut self, slot: u32) {
+    /// left of it. Says whether it takes part now and did not before.
+    pub(crate) fn settle_client(&mut self, slot: u32) -> bool {
         let client = self.sorter.client(slot);
         let framework = client.framework;
         let wants = client.subscribed && !client.suppressed && self.frameworks[framework].active;
         let is_left = client.subscribed || client.holdings > 0;
+        let is_new = wants && !client.active;
         self.sorter.set_active(slot, wants);
         if !is_left {
             self.sorter.remove_client(&mut self.quotas, slot);
             self.frameworks[framework].clients.retain(|c| *c != slot);
         }
+        is_new
     }
 
     /// Forgets a framework that is not known and has nothing.

@@ -33,6 +33,7 @@ impl Allocator {
         quota: Option<&Quota>,
     ) -> Result<(), Refused> {
         self.quotas.set(&mut self.shapes.kinds, role, quota)?;
+        self.note_quota(now_us);
         self.touch_all(now_us);
         Ok(())
     }

@@ -33,8 +33,17 @@ pub(crate) struct Wake {
     pub(crate) offerable: usize,
     /// Whether quota kept anything back since the last round began.
     pub(crate) quota_in_the_way: bool,
-    /// A new leader waits for agents: until when, and for how many.
-    awaited: Option<(u64, usize)>,
+    awaited: Option<Awaited>,
+}
+
+/// A new leader waits for agents.
+#[derive(Debug)]
+struct Awaited {
+    since_us: u64,
+    /// For how many.
+    enough: usize,
+    /// Whether any role had a quota at that moment: if not, nothing waits.
+    in_force: bool,
 }
 
 impl Allocator {
@@ -72,20 +81,33 @@ impl Allocator {
     }
 
     /// A new leader knows from its registry that `known` agents are to come back. If any role has a
-    /// quota by now, nothing is granted until [`crate::Config::recovery_factor`] of them are here or
-    /// [`crate::Config::recovery_timeout_us`] have passed, for fear of giving away what was promised.
+    /// quota, nothing is granted until [`crate::Config::recovery_factor`] of them, rounded down, are here
+    /// or [`crate::Config::recovery_timeout_us`] have passed, for fear of giving away what was promised.
+    /// What the registry says of quotas may be set before or after this, at the same `now_us`; a quota
+    /// that is set later makes nobody wait.
     pub fn await_agents(&mut self, now_us: u64, known: usize) {
-        if known > 0 && self.quotas.is_any_set() {
-            let until_us = now_us.saturating_add(self.config.recovery_timeout_us);
-            let enough = (known as f64 * self.config.recovery_factor).ceil() as usize;
-            self.wake.awaited = Some((until_us, enough));
+        let enough = (known as f64 * self.config.recovery_factor) as usize;
+        self.wake.awaited = (enough > 0).then_some(Awaited {
+            since_us: now_us,
+            enough,
+            in_force: self.quotas.is_any_set(),
+        });
+    }
+
+    /// A quota was set: agents that are awaited since this very moment are to be waited for.
+    pub(crate) fn note_quota(&mut self, now_us: u64) {
+        if let Some(awaited) = &mut self.wake.awaited
+            && awaited.since_us == now_us
+        {
+            awaited.in_force = self.quotas.is_any_set();
         }
     }
 
     /// Until when nothing is granted, if so.
     pub(crate) fn held_off(&self, now_us: u64) -> Option<u64> {
-        let (until_us, enough) = self.wake.awaited?;
-        (now_us < until_us && self.agents.len() < enough).then_some(until_us)
+        let awaited = self.wake.awaited.as_ref().filter(|it| it.in_force)?;
+        let until_us = { awaited.since_us }.saturating_add(self.config.recovery_timeout_us);
+        (now_us < until_us && self.agents.len() < awaited.enough).then_some(until_us)
     }
 
     /// Something changed on one agent.
@@ -128,8 +150,7 @@ impl Allocator {
             return;
         }
         self.wake.round_asked_us.get_or_insert(now_us);
-        let distance_us = (self.wake.offerable as u64 * limits::ROUND_DISTANCE_PER_AGENT_US)
-            .min(self.config.allocation_interval_us);
+        let distance_us = self.round_distance_us();
         let earliest_us = match self.wake.last_round_us {
             Some(last) => last.saturating_add(distance_us),
             None => 0,
@@ -138,6 +159,15 @@ impl Allocator {
         let planned_us = self.wake.round_at_us.unwrap_or(u64::MAX);
         self.wake.round_at_us = Some(planned_us.min(at_us));
         self.spread_net(now_us);
+    }
+
+    /// How long to wait at least from the beginning of a round to that of the next.
+    fn round_distance_us(&self) -> u64 {
+        let agents = self.wake.offerable as u64;
+        let pairs = agents * u64::from(self.sorter.active());
+        let distance_us = agents * limits::ROUND_DISTANCE_PER_AGENT_US
+            + pairs * limits::ROUND_DISTANCE_PER_PAIR_NS / 1_000;
+        distance_us.min(self.config.allocation_interval_us)
     }
 
     /// Less is consumed, or more is free: what quota kept back may go out now, anywhere.

@@ -1,10 +1,11 @@
 //! Large clusters are looked at in pieces, and rounds keep their distance.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_allocator::{
-    AgentProfile, Allocator, Config, FrameworkProfile, Grant, Refusal, Used, limits,
+    AgentProfile, Allocator, Config, FrameworkProfile, Grant, Refusal, RoleConstraints, Used,
+    limits,
 };
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{Quantities, Resources};
@@ -13,14 +14,32 @@ use meseta_model::roles::Role;
 
 fn cluster(agents: usize, frameworks: usize) -> Allocator {
     let mut allocator = Allocator::new(Config::default());
+    add_frameworks(&mut allocator, frameworks, |_| ());
+    add_agents(&mut allocator, agents);
+    allocator
+}
+
+fn profile() -> FrameworkProfile {
+    FrameworkProfile {
+        roles: BTreeSet::from([Role::default()]),
+        active: true,
+        ..FrameworkProfile::default()
+    }
+}
+
+fn add_frameworks(
+    allocator: &mut Allocator,
+    frameworks: usize,
+    change: impl Fn(&mut FrameworkProfile),
+) {
     for at in 0..frameworks {
-        let profile = FrameworkProfile {
-            roles: BTreeSet::from([Role::default()]),
-            active: true,
-            ..FrameworkProfile::default()
-        };
+        let mut profile = profile();
+        change(&mut profile);
         allocator.add_framework(0, &FrameworkId::from(format!("F{at}")), profile);
     }
+}
+
+fn add_agents(allocator: &mut Allocator, agents: usize) {
     for at in 0..agents {
         let profile = AgentProfile {
             total: Resources::of(&[("cpus", 1.0), ("mem", 64.0)]),
@@ -28,7 +47,6 @@ fn cluster(agents: usize, frameworks: usize) -> Allocator {
         };
         allocator.add_agent(0, &AgentId::from(format!("A{at}")), profile, &[]);
     }
-    allocator
 }
 
 fn give_back(allocator: &mut Allocator, now_us: u64, grants: &[Grant], seconds: f64) {
@@ -119,10 +137,97 @@ fn rounds_keep_their_distance() {
         now_us += 2_000;
         assert!(runs(&mut allocator, now_us).concat().is_empty());
     }
-    let distance_us = 1_000 * limits::ROUND_DISTANCE_PER_AGENT_US;
+    let pairs_us = 1_000 * limits::ROUND_DISTANCE_PER_PAIR_NS / 1_000;
+    let distance_us = 1_000 * limits::ROUND_DISTANCE_PER_AGENT_US + pairs_us;
     let first_us = 1_102_000; // when the window closes
     let expected = [first_us, first_us + distance_us, first_us + 2 * distance_us];
     assert_eq!(begun, expected);
+}
+
+/// How long after a round the next one begins if it is asked for at once, with frameworks that like no
+/// agent.
+fn distance_us(agents: usize, frameworks: usize, interval_us: u64) -> u64 {
+    let mut allocator = Allocator::new(Config {
+        allocation_interval_us: interval_us,
+        ..Config::default()
+    });
+    add_frameworks(&mut allocator, frameworks, |profile| {
+        let nowhere = RoleConstraints { groups: Vec::new() };
+        profile.offer_constraints = BTreeMap::from([(Role::default(), nowhere)]);
+    });
+    add_agents(&mut allocator, agents);
+    assert!(runs(&mut allocator, 2_000).concat().is_empty());
+    allocator.set_weight(10_000, &Role::default(), 2.0).unwrap();
+    let round_us = allocator.next_wake(10_000).unwrap();
+    runs(&mut allocator, round_us);
+    assert_eq!(allocator.last_run().agents, agents);
+    let now_us = round_us + 1;
+    allocator.set_weight(now_us, &Role::default(), 3.0).unwrap();
+    allocator.next_wake(now_us).unwrap() - round_us
+}
+
+#[test]
+fn rounds_keep_more_distance_with_many_frameworks() {
+    let expected = |agents: u64, frameworks: u64| {
+        agents * limits::ROUND_DISTANCE_PER_AGENT_US
+            + agents * frameworks * limits::ROUND_DISTANCE_PER_PAIR_NS / 1_000
+    };
+    assert_eq!(distance_us(200, 100, 1_000_000), expected(200, 100));
+    assert_eq!(distance_us(200, 2_000, 1_000_000), expected(200, 2_000));
+    // As many rounds as without anybody who asks for them.
+    assert!(expected(200, 2_000) > 50_000);
+    assert_eq!(distance_us(200, 2_000, 50_000), 50_000);
+}
+
+/// Nothing is due but the safety net.
+fn is_quiet(allocator: &Allocator, last_round_us: u64, now_us: u64) -> bool {
+    allocator.next_wake(now_us) == Some(last_round_us + 1_000_000)
+}
+
+#[test]
+fn what_changes_nothing_asks_for_no_round() {
+    let mut allocator = cluster(10, 3);
+    let (id, other) = (FrameworkId::from("F0"), FrameworkId::from("F1"));
+    let all_roles = BTreeSet::new();
+    // Everybody refuses everything, so that it lies there.
+    for round in 0..3 {
+        let now_us = 10_000 + round * 1_000_000;
+        let grants = runs(&mut allocator, now_us).concat();
+        assert_eq!(grants.len(), 10);
+        give_back(&mut allocator, now_us, &grants, 3600.0);
+    }
+    let now_us = 4_000_000;
+    assert!(runs(&mut allocator, now_us).concat().is_empty());
+    assert!(is_quiet(&allocator, now_us, now_us));
+    // The same once more, one that was never there, and one that wants nothing.
+    allocator.update_framework(now_us, &id, profile());
+    allocator.add_framework(now_us, &id, profile());
+    allocator.activate_framework(now_us, &id);
+    let nobody = FrameworkId::from("nobody");
+    allocator.activate_framework(now_us, &nobody);
+    allocator.revive(now_us, &nobody, &all_roles);
+    let mut asleep = profile();
+    asleep.active = false;
+    allocator.add_framework(now_us, &FrameworkId::from("F9"), asleep);
+    assert!(is_quiet(&allocator, now_us, now_us));
+    // One that understands more now.
+    let mut capable = profile();
+    capable.capabilities.revocable_resources = true;
+    allocator.update_framework(now_us, &other, capable.clone());
+    let now_us = allocator.next_wake(now_us).unwrap();
+    assert_eq!(now_us, 4_002_000);
+    assert!(runs(&mut allocator, now_us).concat().is_empty());
+    assert_eq!(allocator.last_run().agents, 10);
+    allocator.update_framework(now_us, &other, capable);
+    assert!(is_quiet(&allocator, now_us, now_us));
+    // One whose filters are gone; when all of it was given back without a word, no filter stands.
+    allocator.revive(now_us, &id, &all_roles);
+    let now_us = allocator.next_wake(now_us).unwrap();
+    assert_eq!(now_us, 4_004_000);
+    let grants = runs(&mut allocator, now_us).concat();
+    assert_eq!(grants.len(), 10);
+    allocator.revive(now_us, &id, &all_roles);
+    assert_eq!(allocator.next_wake(now_us), None, "all is in its hands");
 }
 
 #[test]

@@ -417,14 +417,18 @@ impl Reference {
         list.is_empty() || list.iter().any(|least| has.contains(least))
     }
 
+    fn has_own_minimums(&self) -> bool {
+        self.frameworks.values().any(|profile| {
+            let mut roles = profile.min_allocatable.keys();
+            roles.any(|role| profile.roles.contains(role))
+        })
+    }
+
     fn is_offerable(&self, slot: usize) -> bool {
         let agent = self.at(slot);
         let free = agent.free();
         let listed = self.whitelist.as_ref();
-        let own = self.frameworks.values().any(|profile| {
-            let mut roles = profile.min_allocatable.keys();
-            roles.any(|role| profile.roles.contains(role))
-        });
+        let own = self.has_own_minimums();
         let list = &self.config.min_allocatable;
         let enough =
             own || list.is_empty() || list.iter().any(|least| free.quantities().contains(least));
@@ -639,6 +643,12 @@ impl Reference {
 
     // When.
 
+    /// How many filters stand.
+    fn filters(&self) -> usize {
+        let agents = self.agents.iter().flatten();
+        agents.map(|agent| agent.filters.len()).sum()
+    }
+
     pub fn is_round_pending(&self) -> bool {
         self.round_at.is_some()
     }
@@ -662,7 +672,9 @@ impl Reference {
         if offerable == 0 {
             return;
         }
-        let distance = (offerable * limits::ROUND_DISTANCE_PER_AGENT_US)
+        let pairs = offerable * self.wanting().len() as u64;
+        let distance = (offerable * limits::ROUND_DISTANCE_PER_AGENT_US
+            + pairs * limits::ROUND_DISTANCE_PER_PAIR_NS / 1_000)
             .min(self.config.allocation_interval_us);
         let earliest = self.last_round.map_or(0, |last| last + distance);
         let at = earliest.max(now + self.config.window_us);
@@ -700,9 +712,23 @@ impl Reference {
     // Calls.
 
     pub fn add_framework(&mut self, now: u64, id: &FrameworkId, profile: FrameworkProfile) {
-        self.frameworks.insert(id.clone(), profile);
+        let before = self.wanting();
+        let had_own_minimums = self.has_own_minimums();
+        let old = self.frameworks.insert(id.clone(), profile.clone());
         self.drop_orphaned_filters();
-        self.touch_all(now);
+        let is_more = |(who, role): &Client| {
+            let client = (who.clone(), role.clone());
+            let old = old.as_ref().filter(|_| before.contains(&client));
+            *who == *id
+                && old.is_none_or(|old| {
+                    old.capabilities != profile.capabilities
+                        || old.min_allocatable.get(role) != profile.min_allocatable.get(role)
+                        || old.offer_constraints.get(role) != profile.offer_constraints.get(role)
+                })
+        };
+        if self.wanting().iter().any(is_more) || had_own_minimums != self.has_own_minimums() {
+            self.touch_all(now);
+        }
     }
 
     pub fn remove_framework(&mut self, now: u64, id: &FrameworkId) {
@@ -725,6 +751,7 @@ impl Reference {
     }
 
     pub fn set_active(&mut self, now: u64, id: &FrameworkId, active: bool) {
+        let before = self.wanting().len();
         if let Some(profile) = self.frameworks.get_mut(id) {
             profile.active = active;
             if !active {
@@ -733,7 +760,7 @@ impl Reference {
                 }
             }
         }
-        if active {
+        if self.wanting().len() > before {
             self.touch_all(now);
         }
     }
@@ -745,6 +772,7 @@ impl Reference {
     }
 
     pub fn revive(&mut self, now: u64, id: &FrameworkId, roles: &BTreeSet<Role>) {
+        let before = (self.wanting().len(), self.filters());
         if let Some(profile) = self.frameworks.get_mut(id) {
             profile.suppressed.retain(|role| !roles.contains(role));
             let subscribed = profile.roles.clone();
@@ -754,7 +782,9 @@ impl Reference {
                 });
             }
         }
-        self.touch_all(now);
+        if before != (self.wanting().len(), self.filters()) {
+            self.touch_all(now);
+        }
     }
 
     pub fn add_agent(&mut self, now: u64, id: &AgentId, profile: AgentProfile, used: &[Used]) {
