@@ -77,6 +77,10 @@ fn every_shape_offers_what_it_should() {
         (told("single", 4, 1), "single/event_to_offer 1"),
         (told("memory", 4, 1), "memory/agents 0, memory/frameworks 0"),
         (
+            told("limited", 20, 20),
+            "limited/agents 0, limited/unlimited 0, limited/steady 0, limited/offering 20",
+        ),
+        (
             told("explain", 4, 1),
             "explain/free_one 40, explain/free_all 40, explain/refused_one 0, explain/refused_all 0",
         ),

@@ -64,6 +64,8 @@ pub fn mesos_list() -> Vec<Asked> {
         ("promised", 200, 200, 100),
         ("promised", 2_000, 2_000, 1_000),
         ("promised_random", 2_000, 2_000, 1_000),
+        ("limited", 300, 300, 300),
+        ("limited", 3_000, 3_000, 3_000),
     ];
     let each = |(shape, agents, frameworks, roles)| asked(shape, agents, frameworks, roles);
     all.into_iter().map(each).collect()

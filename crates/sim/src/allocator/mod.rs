@@ -76,6 +76,10 @@ pub const SHAPES: &[(&str, &str)] = &[
         "every role promised what its frameworks can have (NonQuotaVsQuota)",
     ),
     ("promised_random", "the same with random sorters"),
+    (
+        "limited",
+        "limits that leave each role half a cpu, while nobody likes any agent",
+    ),
     ("memory", "what agents and frameworks weigh"),
     (
         "explain",
@@ -98,6 +102,7 @@ fn find(name: &str) -> Option<Shape> {
         "quota_random" => quota_shapes::quota_random,
         "promised" => quota_shapes::promised,
         "promised_random" => quota_shapes::promised_random,
+        "limited" => quota_shapes::limited,
         "memory" => shapes::memory,
         "explain" => shapes::explain,
         _ => return None,

@@ -1,7 +1,9 @@
 //! Shapes with quota.
 
-use meseta_allocator::{Config, Quota, SorterKind};
-use meseta_model::resources::{ResourceName, Scalar};
+use std::collections::{BTreeMap, BTreeSet};
+
+use meseta_allocator::{Config, FrameworkProfile, Quota, RoleConstraints, SorterKind, Used};
+use meseta_model::resources::{ResourceName, Resources, Scalar};
 
 use super::Size;
 use super::cluster::{Cluster, role};
@@ -99,4 +101,66 @@ pub(super) fn promised(size: Size, rows: &mut Rows<'_>) {
 /// See [`promised`].
 pub(super) fn promised_random(size: Size, rows: &mut Rows<'_>) {
     run(cluster(SorterKind::Random), rows, promise(size), AGENT);
+}
+
+/// Everybody has 24 cpus of an agent of 25, and likes no agent: rounds without a limit, then with limits
+/// that leave each role half a cpu; at last everybody likes every agent, and is offered that.
+pub(super) fn limited(size: Size, rows: &mut Rows<'_>) {
+    let mut cluster = cluster(SorterKind::Drf);
+    cluster.add_frameworks(size.frameworks, |at| named(at, size.roles));
+    choose(&mut cluster, size, false);
+    let owner = |at: usize| at % size.frameworks;
+    let ids = cluster.frameworks.clone();
+    let timed = cluster.add_agents(size.agents, |at| {
+        let used = ids.get(owner(at)).map(|id| Used {
+            framework: id.clone(),
+            role: named(owner(at), size.roles),
+            resources: Resources::of(&[("cpus", 24.0), ("mem", 4128.0)]),
+        });
+        (plain(25, 4300, 4096), used.into_iter().collect())
+    });
+    rows.add("agents", &[timed.ms], timed.grants.len());
+    let without: Vec<f64> = (0..5).map(|_| cluster.round().ms).collect();
+    rows.add("unlimited", &without, cluster.round().grants.len());
+    for role in 0..size.roles {
+        let agents = (0..size.agents).filter(|at| owner(*at) % size.roles == role);
+        let quota = a_little_more_than(agents.count() as i64);
+        let role = named(role, size.roles);
+        let set = cluster.allocator.set_quota(0, &role, Some(&quota));
+        assert_eq!(set, Ok(()), "a valid quota");
+    }
+    cluster.round();
+    let steady: Vec<f64> = (0..5).map(|_| cluster.round().ms).collect();
+    rows.add("steady", &steady, cluster.round().grants.len());
+    choose(&mut cluster, size, true);
+    let timed = cluster.round();
+    rows.add("offering", &[timed.ms], timed.grants.len());
+}
+
+/// Lets every framework like all agents, or none.
+fn choose(cluster: &mut Cluster, size: Size, all: bool) {
+    for (at, id) in cluster.frameworks.iter().enumerate() {
+        let role = named(at, size.roles);
+        let nowhere = RoleConstraints { groups: Vec::new() };
+        let constraints = (!all).then(|| (role.clone(), nowhere));
+        let profile = FrameworkProfile {
+            roles: BTreeSet::from([role]),
+            offer_constraints: constraints.into_iter().collect(),
+            active: true,
+            ..FrameworkProfile::default()
+        };
+        cluster
+            .allocator
+            .update_framework(cluster.now_us, id, profile);
+    }
+}
+
+/// No more than is in use on so many agents, half a cpu, and 86 megabytes.
+fn a_little_more_than(agents: i64) -> Quota {
+    let cpus = Scalar::from_thousandths(agents * 24_000 + 500);
+    let mem = Scalar::from_whole(agents * 4128 + 86);
+    Quota {
+        limits: BTreeMap::from([(ResourceName::Cpus, cpus), (ResourceName::Mem, mem)]),
+        ..Quota::default()
+    }
 }
