@@ -165,6 +165,9 @@ pub fn registers(n: usize, resources: &Resources) -> Event {
             ..Default::default()
         },
         version: Some("1.11.0".to_owned()),
+        agent_capabilities: vec![v1::agent_info::Capability {
+            r#type: Some(v1::agent_info::capability::Type::MultiRole.into()),
+        }],
         ..Default::default()
     };
     Event::MessageReceived {
