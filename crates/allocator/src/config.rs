@@ -49,6 +49,11 @@ pub struct Config {
     /// Beyond Mesos: in which order agents are given away, and who comes first on them; of several
     /// scores, the next decides where the one before sees no difference. None: random order, and
     /// fairness alone.
+    ///
+    /// A look at all agents is put in order as a whole, unless `largest_demand` would have to compare more
+    /// than [`crate::limits::PAIRS_PER_RUN`] pairs of an agent and a wish: then each run of it is put in
+    /// order for itself. Agents that changed within one window are put in order among themselves: what
+    /// is freed goes out at once, whether or not another agent would be better.
     pub scores: Vec<Scoring>,
     /// What the score `scarce` keeps for those who need it.
     pub scarce: BTreeSet<ResourceName>,

@@ -112,7 +112,7 @@ impl Allocator {
     }
 
     /// A random order, or the one that scores demand, in which equals come in random order.
-    fn line_up(&mut self, agents: &mut Vec<u32>, rng: &mut Rng) {
+    pub(crate) fn line_up(&mut self, agents: &mut Vec<u32>, rng: &mut Rng) {
         rng.shuffle(agents);
         for score in self.config.scores.iter().rev() {
             let keyed = agents.iter().map(|slot| {

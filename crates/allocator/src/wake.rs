@@ -240,7 +240,7 @@ impl Allocator {
         let offerable = self.agents.iter().filter(|(_, agent)| agent.is_offerable());
         self.wake.round = offerable.map(|(slot, _)| slot).collect();
         if self.wake.round.len() > most {
-            rng.shuffle(&mut self.wake.round);
+            self.line_up_round(rng);
         }
         self.wake.round_at_us = None;
         self.wake.net_at_us = None;
@@ -249,6 +249,25 @@ impl Allocator {
         self.spread_net(now_us);
         self.wake.last_round_us = Some(now_us);
         self.wake.quota_in_the_way = false;
+    }
+
+    /// Puts a round of several runs in order, from the end of which each run takes its agents: a random
+    /// one, or what scores demand as far as that is worked out fast enough. Each run puts its own in order
+    /// again.
+    fn line_up_round(&mut self, rng: &mut Rng) {
+        let mut round = std::mem::take(&mut self.wake.round);
+        rng.shuffle(&mut round);
+        if !self.config.scores.is_empty() {
+            self.prepare();
+            let mut scores = self.config.scores.iter();
+            let by_wishes = scores.any(|it| it.score().looks_at_wishes());
+            let wishes = self.scratch.standings.wishes.len();
+            if !by_wishes || round.len() * wishes <= limits::PAIRS_PER_RUN {
+                self.line_up(&mut round, rng);
+                round.reverse();
+            }
+        }
+        self.wake.round = round;
     }
 
     /// The agent is about to be forgotten.

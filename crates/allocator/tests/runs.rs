@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meseta_allocator::{
-    AgentProfile, Allocator, Config, FrameworkProfile, Grant, Refusal, RoleConstraints, Used,
-    limits,
+    AgentProfile, Allocator, Config, FrameworkProfile, Grant, Refusal, RoleConstraints, Scoring,
+    Used, limits,
 };
 use meseta_model::ids::{AgentId, FrameworkId};
 use meseta_model::resources::{Quantities, Resources};
@@ -228,6 +228,60 @@ fn what_changes_nothing_asks_for_no_round() {
     assert_eq!(grants.len(), 10);
     allocator.revive(now_us, &id, &all_roles);
     assert_eq!(allocator.next_wake(now_us), None, "all is in its hands");
+}
+
+/// So many agents in halves, and ten whole ones among them.
+fn halves_and_wholes(scores: &[&str]) -> Allocator {
+    let scores = scores.iter().filter_map(|name| Scoring::named(name));
+    let mut allocator = Allocator::new(Config {
+        scores: scores.collect(),
+        ..Config::default()
+    });
+    add_frameworks(&mut allocator, 1, |_| ());
+    for at in 0..limits::AGENTS_PER_RUN + 10 {
+        let profile = AgentProfile {
+            total: Resources::of(&[("cpus", 2.0), ("mem", 128.0)]),
+            ..AgentProfile::default()
+        };
+        let used = Used {
+            framework: FrameworkId::from("busy"),
+            role: Role::default(),
+            resources: Resources::of(&[("cpus", 1.0), ("mem", 64.0)]),
+        };
+        let used = if at % 400 == 7 && at / 400 < 10 {
+            Vec::new()
+        } else {
+            vec![used]
+        };
+        allocator.add_agent(0, &AgentId::from(format!("A{at}")), profile, &used);
+    }
+    allocator
+}
+
+#[test]
+fn scores_order_a_round_of_several_runs_as_a_whole() {
+    let whole = Resources::of(&[("cpus", 2.0), ("mem", 128.0)]);
+    let mut sizes = Vec::new();
+    for score in ["pack", "spread"] {
+        let mut allocator = halves_and_wholes(&[score]);
+        let all: Vec<Grant> = runs(&mut allocator, 2_000).concat();
+        give_back(&mut allocator, 10_000, &all, 3600.0);
+        assert!(runs(&mut allocator, 12_000).concat().is_empty());
+        allocator.revive(20_000, &FrameworkId::from("F0"), &BTreeSet::new());
+        let round_us = allocator.next_wake(20_000).unwrap();
+        for run in runs(&mut allocator, round_us) {
+            let wholes = run.iter().filter(|grant| grant.resources == whole);
+            sizes.push((score, run.len(), wholes.count()));
+        }
+    }
+    let most = limits::AGENTS_PER_RUN;
+    let expected = [
+        ("pack", most, 0),
+        ("pack", 10, 10),
+        ("spread", most, 10),
+        ("spread", 10, 0),
+    ];
+    assert_eq!(sizes, expected);
 }
 
 #[test]

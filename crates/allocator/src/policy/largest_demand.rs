@@ -14,6 +14,10 @@ impl Score for LargestDemand {
         largest.map_or(0.0, |wanted| standings.size(&wanted.amounts))
     }
 
+    fn looks_at_wishes(&self) -> bool {
+        true
+    }
+
     fn ranks_clients(&self) -> bool {
         true
     }

@@ -48,6 +48,11 @@ pub(crate) trait Score: Sync {
     /// What the agent is worth: those with more are given away first, equals in random order.
     fn of_agent(&self, agent: &Agent, standings: &Standings) -> f64;
 
+    /// Whether [`Score::of_agent`] goes through [`Standings::wishes`], of which there may be many.
+    fn looks_at_wishes(&self) -> bool {
+        false
+    }
+
     /// Whether [`Score::of_client`] is ever anything but zero.
     fn ranks_clients(&self) -> bool {
         false
