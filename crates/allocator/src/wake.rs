@@ -3,7 +3,7 @@
 //! Whatever changes on an agent puts it into a list; the first entry opens a window of
 //! [`crate::Config::window_us`], at whose end one run looks at the whole list. What may concern every
 //! agent (a framework comes or revives, a quota changes) asks for a round over all instead; such
-//! rounds keep a distance that grows with the cluster, up to the allocation interval. A filter's end is
+//! rounds keep a distance that grows with agents and roles, up to the allocation interval. A filter's end is
 //! a change on its agent. While something lies unoffered, there is a round once per interval besides,
 //! as a safety net. A round in a large cluster is cut into runs of bounded size, and what changed on
 //! single agents goes before it.
