@@ -57,7 +57,7 @@ fn its_descriptor_becomes_readable_at_the_end() {
 fn environment_directory_session_and_limits_are_as_asked() {
     let directory = tempfile::tempdir().unwrap();
     let line = "exec > out; env | grep -v -e ^PWD= -e ^_= | sort; pwd; ulimit -n; \
-                test $(ps -o sid= -p $$) = $$ && echo leader; cat; \
+                test $(cut -d' ' -f6 /proc/$$/stat) = $$ && echo leader; cat; \
                 grep SigIgn /proc/self/status";
     let mut spec = shell_in(&directory, line);
     spec.environment.insert("A".to_owned(), "b c".to_owned());
