@@ -54,5 +54,5 @@ pub use isolation::{Isolation, IsolationFlags, IsolationRefusal};
 pub use kernel::CommandExecutor;
 pub use plan::Roles;
 pub use supervise::launch_main;
-pub use sys::release_free_memory;
+pub use sys::{current_user, release_free_memory};
 pub use task::{TaskFault, TaskProcess, TaskSpec, spawn_task};

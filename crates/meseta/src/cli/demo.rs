@@ -95,7 +95,7 @@ fn info() -> v1::FrameworkInfo {
         Capability::ReservationRefinement,
     ];
     v1::FrameworkInfo {
-        user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
+        user: meseta_container::current_user(),
         name: "word count demo".to_owned(),
         roles: vec!["*".to_owned()],
         capabilities: capabilities

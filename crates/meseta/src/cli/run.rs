@@ -53,7 +53,10 @@ fn framework_info(run: &Run) -> v1::FrameworkInfo {
         capabilities.push(Capability::GpuResources);
     }
     v1::FrameworkInfo {
-        user: run.user.clone().unwrap_or_else(current_user),
+        user: run
+            .user
+            .clone()
+            .unwrap_or_else(meseta_container::current_user),
         name: format!("run: {}", run.command.join(" ")),
         roles: vec![run.role.clone()],
         capabilities: capabilities
@@ -66,12 +69,6 @@ fn framework_info(run: &Run) -> v1::FrameworkInfo {
         failover_timeout: run.detach.then_some(DETACHED_FAILOVER_TIMEOUT),
         ..Default::default()
     }
-}
-
-fn current_user() -> String {
-    std::env::var("USER")
-        .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| "root".to_owned())
 }
 
 fn needs(run: &Run) -> Needs {

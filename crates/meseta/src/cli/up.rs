@@ -152,7 +152,7 @@ fn greet(up: &Up, address: SocketAddr, work_dir: &Path, temporary: bool, started
     println!(
         "Meseta is up after {ready} ms: one master and {} agents, as {}.",
         up.agents,
-        user()
+        meseta_container::current_user()
     );
     println!("  API      http://{address}  (try /state, /metrics)");
     let note = if temporary {
@@ -171,10 +171,6 @@ fn greet(up: &Up, address: SocketAddr, work_dir: &Path, temporary: bool, started
     println!("Try in another terminal:");
     println!("  {program} run{master} -- echo hello");
     println!("  {program} ps{master}\n");
-}
-
-fn user() -> String {
-    std::env::var("USER").unwrap_or_else(|_| format!("user {}", rustix::process::getuid().as_raw()))
 }
 
 /// Ends with an error when the master or an agent does so by itself.

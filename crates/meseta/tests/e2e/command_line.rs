@@ -22,6 +22,20 @@ fn run_shows_the_output_and_exits_with_the_code_of_the_command() {
         ("hello\n".into(), String::new(), Some(0))
     );
 
+    // Who runs it counts, not what a variable says that came from elsewhere.
+    let mut other = cluster.meseta(&["run", "--", "id", "-u"]);
+    let told = other
+        .env("USER", "nobody")
+        .output()
+        .expect("the binary starts");
+    let own = rustix::process::geteuid().as_raw();
+    assert_eq!(
+        text(&told.stdout),
+        format!("{own}\n"),
+        "{}",
+        text(&told.stderr)
+    );
+
     let oops = cluster.run(&["run", "--", "sh", "-c", "echo oops >&2; exit 3"]);
     assert_eq!(
         (text(&oops.stdout), text(&oops.stderr), oops.status.code()),
